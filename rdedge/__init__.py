@@ -1,0 +1,1 @@
+"""Learned compression for devices behind a link that costs money."""
