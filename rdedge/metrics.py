@@ -41,14 +41,13 @@ class Scale:
 
 @dataclass(frozen=True)
 class Metric:
-    """A distortion: its name, its direction, and what it makes of per-sample statistics.
+    """A distortion: its name, and what it makes of per-sample statistics.
 
     statistic: (difference (N, D) float64) -> (N,), averaged over samples for the mean.
     finish: (statistic, scale) -> the metric.
     """
 
     name: str
-    is_minimum: bool
     statistic: Callable[[Floats], Floats]
     finish: Callable[[Floats, Scale], Floats]
 
@@ -63,11 +62,11 @@ def _psnr(mse: Floats, scale: Scale) -> Floats:
 
 
 METRICS: dict[str, Metric] = {
-    "mse": Metric("mse", False, _mse, lambda s, _: s),
-    "psnr": Metric("psnr", True, _mse, _psnr),
-    "mae": Metric("mae", False, lambda d: np.mean(np.abs(d), axis=1), lambda s, _: s),
-    "max-abs": Metric("max-abs", False, lambda d: np.max(np.abs(d), axis=1), lambda s, _: s),
-    "nrmse": Metric("nrmse", False, _mse, lambda s, scale: np.sqrt(s) / scale.std),
+    "mse": Metric("mse", _mse, lambda s, _: s),
+    "psnr": Metric("psnr", _mse, _psnr),
+    "mae": Metric("mae", lambda d: np.mean(np.abs(d), axis=1), lambda s, _: s),
+    "max-abs": Metric("max-abs", lambda d: np.max(np.abs(d), axis=1), lambda s, _: s),
+    "nrmse": Metric("nrmse", _mse, lambda s, scale: np.sqrt(s) / scale.std),
 }
 
 
