@@ -15,16 +15,19 @@ Array = NDArray[Any]
 SampleKind = Literal["vector"]
 MeasuredKind = Literal["actual", "estimated", "simulated"]
 
-# What a sample may be made of; the code is what FORMAT.md writes for an explicit dtype.
-DTYPES: dict[str, int] = {
-    "uint8": 0,
-    "int8": 1,
-    "uint16": 2,
-    "int16": 3,
-    "int32": 4,
-    "float32": 5,
-    "float64": 6,
-}
+# What a sample may be made of.
+DTYPES = (
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "uint32",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+)
 
 # Every metric and its direction: True where a sample must reach at least the bound.
 METRIC_IS_MINIMUM: dict[str, bool] = {
