@@ -1,0 +1,187 @@
+"""Packet: bytes <-> dataclass (FORMAT.md, section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rdedge.errors import FormatError, UnsupportedError
+from rdedge.format import varint
+from rdedge.format.constants import (
+    CODEC_KEY_BYTES,
+    CRITICAL_STREAMS,
+    FLAG_GATED,
+    FLAG_LANES,
+    FLAG_RUNS,
+    FLAG_SHAPE,
+    MAX_AXES,
+    MAX_AXIS,
+    MAX_BODY_BYTES,
+    MAX_LOG2_LANES,
+    MAX_SAMPLES,
+    PACKET_MAGIC,
+    PACKET_RESERVED,
+    STREAM_CRITICAL,
+    STREAM_LAST,
+    STREAM_TYPE_MASK,
+    VERSION,
+    Stream,
+)
+from rdedge.format.reader import Reader, append_crc
+
+LEARNED = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring samples coded alike. codec: 0 learned, else a fallback of the manifest."""
+
+    codec: int
+    level: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One packet, its streams still coded.
+
+    codec_key: 4 bytes. runs: at least one, counts 1 to 2^24 together. lanes: a power of two,
+    1 to 4096. shape: of a sample, None where it is the manifest's. streams: what is known.
+    """
+
+    codec_key: bytes
+    runs: tuple[Run, ...]
+    streams: Mapping[Stream, bytes] = field(default_factory=dict)
+    lanes: int = 1
+    shape: tuple[int, ...] | None = None
+    gated: bool = False
+
+    @property
+    def sample_count(self) -> int:
+        return sum(run.count for run in self.runs)
+
+    def to_bytes(self) -> bytes:
+        """The packet as section 1 lays it out. A body above 2^30 bytes is a FormatError."""
+        count = self.sample_count
+        default = self.runs == (Run(LEARNED, 0, count),)
+        body = self._body(default)
+        if len(body) > MAX_BODY_BYTES or not 1 <= count <= MAX_SAMPLES:
+            raise FormatError(
+                f"a packet of {count} samples and {len(body)} bytes",
+                expected=f"1 to {MAX_SAMPLES} samples, at most {MAX_BODY_BYTES} bytes",
+                do="put fewer samples into one packet",
+            )
+        flags = VERSION
+        flags |= 0 if default else FLAG_RUNS
+        flags |= FLAG_LANES if self.lanes > 1 else 0
+        flags |= 0 if self.shape is None else FLAG_SHAPE
+        flags |= FLAG_GATED if self.gated else 0
+        buffer = bytearray((PACKET_MAGIC, flags))
+        buffer += self.codec_key
+        varint.append(buffer, len(body))
+        varint.append(buffer, count)
+        buffer += body
+        append_crc(buffer)
+        return bytes(buffer)
+
+    def _body(self, default: bool) -> bytearray:
+        body = bytearray()
+        if not default:
+            varint.append(body, len(self.runs))
+            for run in self.runs:
+                for value in (run.codec, run.level, run.count):
+                    varint.append(body, value)
+        if self.lanes > 1:
+            body.append(self.lanes.bit_length() - 1)
+        if self.shape is not None:
+            varint.append(body, len(self.shape))
+            for axis in self.shape:
+                varint.append(body, axis)
+        last = max(self.streams)
+        for kind in sorted(self.streams):
+            data = self.streams[kind]
+            critical = STREAM_CRITICAL if kind in CRITICAL_STREAMS else 0
+            body.append(kind | critical | (STREAM_LAST if kind == last else 0))
+            if kind != last:
+                varint.append(body, len(data))
+            body += data
+        return body
+
+
+def read_packet(data: bytes | memoryview, offset: int = 0) -> tuple[Packet, int]:
+    """The packet at offset and the offset after it. Raises a FormatError of section 7."""
+    outer = Reader(data, "packet", offset)
+    outer.magic(PACKET_MAGIC)
+    flags = outer.version_flags(PACKET_RESERVED)
+    key = outer.take(CODEC_KEY_BYTES, "codec_key")
+    length = outer.varint("body_length", 1, MAX_BODY_BYTES)
+    count = outer.varint("sample_count", 1, MAX_SAMPLES)
+    body_start = outer.offset
+    outer.take(length, "body")
+    body_end = outer.offset
+    outer.crc()
+    body = Reader(data, "packet", body_start, body_end)
+    runs = _read_runs(body, count) if flags & FLAG_RUNS else (Run(LEARNED, 0, count),)
+    lanes = 1
+    if flags & FLAG_LANES:
+        log2 = body.byte("log2 of lanes")
+        if not 1 <= log2 <= MAX_LOG2_LANES:
+            raise FormatError(f"packet: 2^{log2} lanes", expected=f"2^1 to 2^{MAX_LOG2_LANES}")
+        lanes = 1 << log2
+    shape: tuple[int, ...] | None = None
+    if flags & FLAG_SHAPE:
+        axes = body.varint("axes", 1, MAX_AXES)
+        shape = tuple(body.varint("axis", 1, MAX_AXIS) for _ in range(axes))
+    streams = _read_streams(body)
+    return Packet(key, runs, streams, lanes, shape, bool(flags & FLAG_GATED)), outer.offset
+
+
+def _read_runs(body: Reader, count: int) -> tuple[Run, ...]:
+    runs: list[Run] = []
+    left = count
+    # Each run costs at least three bytes, which bounds the loop by what is there.
+    for _ in range(body.varint("number of runs", 1, min(count, body.left))):
+        codec = body.varint("codec", 0, 255)
+        level = body.varint("level", 0, 255)
+        run = Run(codec, level, body.varint("count of a run", 1, max(left, 1)))
+        if runs and (runs[-1].codec, runs[-1].level) == (codec, level):
+            raise FormatError("packet: two neighbouring runs are alike", expected="one run")
+        runs.append(run)
+        left -= run.count
+        if left < 0:
+            break
+    if left or runs == [Run(LEARNED, 0, count)]:
+        raise FormatError(
+            f"packet: runs of {sum(r.count for r in runs)} samples",
+            expected=f"{count} samples together, and no table for the default run",
+        )
+    return tuple(runs)
+
+
+def _read_streams(body: Reader) -> dict[Stream, bytes]:
+    streams: dict[Stream, bytes] = {}
+    previous = -1
+    last = False
+    while not last:
+        tag = body.byte("stream_tag")
+        kind = tag & STREAM_TYPE_MASK
+        last = bool(tag & STREAM_LAST)
+        if kind <= previous:
+            raise FormatError(
+                f"packet: stream {kind} after stream {previous}", expected="ascending types"
+            )
+        previous = kind
+        size = body.left if last else body.varint("stream length", 0, MAX_BODY_BYTES)
+        data = body.take(size, f"stream {kind}")
+        if kind in Stream.__members__.values():
+            if bool(tag & STREAM_CRITICAL) != (kind in CRITICAL_STREAMS):
+                raise FormatError(f"packet: the critical bit of stream {kind} is wrong")
+            streams[Stream(kind)] = data
+        elif tag & STREAM_CRITICAL:
+            raise UnsupportedError(
+                f"packet: critical stream {kind}", expected="streams that this version knows",
+                do="read it with the rdedge that wrote it, or a newer one",
+            )
+    if body.left:
+        raise FormatError(f"packet: {body.left} bytes after the last stream", expected="none")
+    return streams

@@ -1,0 +1,208 @@
+"""Models: an analysis transform g_a, a synthesis transform g_s and an entropy model.
+
+`mlp`: vectors. Both halves are a linear map plus a small network that starts at zero. The linear
+maps start as the Karhunen-Loeve transform of the training data with the step that reverse
+water-filling asks for (T. Berger, Rate Distortion Theory, 1971), so that training starts from the
+best linear codec and the networks have to earn their place:
+
+    x -> (x - mean) / scale -+-> W_a ------------------------+-> y -> round -> y_hat
+                             +-> Linear ReLU Linear (zero) --+
+    y_hat -+-> W_s -----------------------------------------+-> x_hat * scale + mean
+           +-> Linear ReLU Linear ReLU Linear (zero) -------+
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rdedge.errors import TrainingError
+from rdedge.host.rates import FactorizedPrior
+from rdedge.types import Array
+
+# Above this many elements the covariance is not decomposed in full.
+_FULL_KLT = 2048
+
+
+@dataclass(frozen=True)
+class MlpConfig:
+    """Sizes of an `mlp`. shape: of a sample; latents: C; hidden units of both halves."""
+
+    shape: tuple[int, ...]
+    latents: int
+    encoder_hidden: int
+    decoder_hidden: int
+
+    @property
+    def elements(self) -> int:
+        return int(np.prod(self.shape))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "mlp", **asdict(self), "shape": list(self.shape)}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> MlpConfig:
+        return MlpConfig(
+            tuple(value["shape"]), value["latents"], value["encoder_hidden"], value["decoder_hidden"]
+        )
+
+    @property
+    def encoder_macs(self) -> int:
+        """Multiply-adds to encode one sample."""
+        d, h, c = self.elements, self.encoder_hidden, self.latents
+        return d * c + d * h + h * c
+
+    @property
+    def decoder_macs(self) -> int:
+        """Multiply-adds to decode one sample."""
+        d, h, c = self.elements, self.decoder_hidden, self.latents
+        return c * d + c * h + h * h + h * d
+
+
+class Encoder(nn.Module):
+    """g_a: x (N, *shape) float32 in raw units -> y (N, C) float32, in quantiser steps."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: MlpConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(config.elements))
+        self.register_buffer("scale", torch.ones(()))
+        self.linear = nn.Linear(config.elements, config.latents)
+        self.network = nn.Sequential(
+            nn.Linear(config.elements, config.encoder_hidden),
+            nn.ReLU(),
+            nn.Linear(config.encoder_hidden, config.latents),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = (x.flatten(1) - self.mean) / self.scale
+        y: Tensor = self.linear(x) + self.network(x)
+        return y
+
+
+class Decoder(nn.Module):
+    """g_s: y_hat (N, C) float32, in quantiser steps -> x_hat (N, *shape) float32 in raw units."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: MlpConfig) -> None:
+        super().__init__()
+        self.shape = config.shape
+        self.register_buffer("mean", torch.zeros(config.elements))
+        self.register_buffer("scale", torch.ones(()))
+        self.linear = nn.Linear(config.latents, config.elements)
+        self.network = nn.Sequential(
+            nn.Linear(config.latents, config.decoder_hidden),
+            nn.ReLU(),
+            nn.Linear(config.decoder_hidden, config.decoder_hidden),
+            nn.ReLU(),
+            nn.Linear(config.decoder_hidden, config.elements),
+        )
+
+    def forward(self, y_hat: Tensor) -> Tensor:
+        x_hat: Tensor = self.linear(y_hat) + self.network(y_hat)
+        return (x_hat * self.scale + self.mean).reshape(-1, *self.shape)
+
+
+class Mlp(nn.Module):
+    """Analysis, entropy model and synthesis of one codec of vectors."""
+
+    def __init__(self, config: MlpConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.g_a = Encoder(config)
+        self.g_s = Decoder(config)
+        self.prior = FactorizedPrior(config.latents, torch.ones(config.latents))
+
+
+def klt(x: Array, count: int | None = None) -> tuple[Array, Array, Array]:
+    """Karhunen-Loeve transform of x: (N, D), any dtype.
+
+    Returns mean (D,), variances (K,) falling, basis (K, D) with orthonormal rows, float64;
+    K = count, or D where it is None.
+    """
+    values = x.astype(np.float64)
+    mean = values.mean(axis=0)
+    centred = values - mean
+    if x.shape[1] <= _FULL_KLT:
+        variances, basis = np.linalg.eigh(centred.T @ centred / len(x))
+        order = np.argsort(variances)[::-1][:count]
+        return mean, np.maximum(variances[order], 0.0), basis[:, order].T
+    rank = min(count or 512, *x.shape)
+    _, s, v = torch.svd_lowrank(torch.from_numpy(centred), q=rank, niter=4)
+    return mean, (s**2 / len(x)).numpy(), v.T.numpy()
+
+
+def step_for(variances: Array, distortion: float) -> float:
+    """The quantiser step, in units of the data, at which a uniform quantiser of independent
+    components with these variances (K,) has this summed squared error for each sample.
+
+    Reverse water-filling: a component below the water level costs its variance, others the level.
+    """
+    low, high = 0.0, float(variances.max(initial=0.0))
+    for _ in range(100):
+        level = 0.5 * (low + high)
+        if np.minimum(variances, level).sum() > distortion:
+            high = level
+        else:
+            low = level
+    return math.sqrt(12.0 * max(high, np.finfo(np.float32).tiny))
+
+
+def auto_config(x: Array, mse: float, *, latents: int | None, width: float) -> MlpConfig:
+    """Sizes for training data x: (N, *shape) at this mean squared error in raw units.
+
+    As many latents as components rise above half the water level; hidden units after the
+    dimension, times width. Raises TrainingError where the data does not vary.
+    """
+    flat = x.reshape(len(x), -1)
+    d = flat.shape[1]
+    _, variances, _ = klt(flat)
+    if not variances.max(initial=0.0) > 0.0:
+        raise TrainingError(
+            "all training samples are the same", expected="samples that differ",
+            do="check the file: there is nothing to learn, the mean says it all",
+        )
+    level = step_for(variances, mse * d) ** 2 / 12.0
+    if latents is None:
+        latents = int(np.clip((variances > 0.5 * level).sum(), 1, min(d, 512)))
+    if not 1 <= latents <= d:
+        raise TrainingError(f"{latents} latents", expected=f"1 to {d}, the elements of a sample")
+    hidden = int(np.clip(2 ** round(math.log2(d)), 32, 256) * width)
+    return MlpConfig(x.shape[1:], latents, max(4, hidden), max(8, 2 * hidden))
+
+
+@torch.no_grad()
+def start_from_klt(model: Mlp, x: Array, mse: float) -> None:
+    """Set the linear maps of model to the KLT of x: (N, *shape) at this mean squared error in raw
+    units, the networks' last layers to zero and the prior to the spread that follows."""
+    config = model.config
+    flat = x.reshape(len(x), -1)
+    mean, variances, basis = klt(flat, config.latents)
+    scale = math.sqrt(float(flat.astype(np.float64).var(axis=0).mean()))
+    step = step_for(variances, max(mse * config.elements - _lost(flat, variances), 1e-12))
+    for half in (model.g_a, model.g_s):
+        half.mean.copy_(torch.from_numpy(mean))
+        half.scale.fill_(scale)
+        last = half.network[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        nn.init.zeros_(half.linear.bias)
+    model.g_a.linear.weight.copy_(torch.from_numpy(basis * (scale / step)))
+    model.g_s.linear.weight.copy_(torch.from_numpy(basis.T * (step / scale)))
+    spread = torch.from_numpy(np.sqrt(variances) / step).float()
+    model.prior = FactorizedPrior(config.latents, spread).to(model.prior.mean.device)
+
+
+def _lost(flat: Array, variances: Array) -> float:
+    """The variance that the kept components leave out, summed over the elements."""
+    return max(0.0, float(flat.astype(np.float64).var(axis=0).sum() - variances.sum()))
