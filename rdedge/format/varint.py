@@ -1,52 +1,73 @@
-"""Canonical LEB128 varints (FORMAT.md, preamble)."""
+"""Canonical LEB128 varints (FORMAT.md): unsigned, at most 64 bits, in the shortest form."""
 
 from __future__ import annotations
 
 from rdedge.errors import FormatError, TruncatedError
 
+__all__ = ["append_varint", "append_zigzag", "read_varint", "read_zigzag", "varint_bytes"]
+
 MAX_BITS = 64
+_LIMIT = 1 << MAX_BITS
+_MAX_BYTES = 10
 
 
-def append(buffer: bytearray, value: int) -> None:
-    """Append value, 0 to 2^64 - 1, in its shortest form."""
-    assert 0 <= value < 1 << MAX_BITS, value
+def varint_bytes(value: int) -> int:
+    """How many bytes the varint of value (0 to 2^64 - 1) takes: 1 to 10."""
+    return max(1, (value.bit_length() + 6) // 7)
+
+
+def append_varint(out: bytearray, value: int) -> None:
+    """Append value, 0 to 2^64 - 1. Raises FormatError for a value outside that range."""
+    if not 0 <= value < _LIMIT:
+        raise FormatError(f"{value} cannot be written as a varint", expected="0 to 2^64 - 1")
     while value >= 0x80:
-        buffer.append(value & 0x7F | 0x80)
+        out.append(value & 0x7F | 0x80)
         value >>= 7
-    buffer.append(value)
+    out.append(value)
 
 
-def encode(value: int) -> bytes:
-    """The varint of value, 0 to 2^64 - 1."""
-    buffer = bytearray()
-    append(buffer, value)
-    return bytes(buffer)
+def read_varint(data: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:
+    """Read a varint at position; returns (value, position after it).
 
-
-def read(data: bytes | memoryview, offset: int) -> tuple[int, int]:
-    """The varint at offset and the offset after it. Raises TruncatedError or FormatError."""
-    value = 0
-    for i in range(10):
-        if offset + i >= len(data):
-            raise TruncatedError(f"the data ends inside the varint at byte {offset}")
-        byte = data[offset + i]
-        value |= (byte & 0x7F) << (7 * i)
+    Raises TruncatedError where data ends inside it, FormatError where it is not in its shortest
+    form or does not fit in 64 bits.
+    """
+    end = len(data)
+    start = position
+    value = shift = 0
+    while True:
+        if position >= end:
+            raise TruncatedError(
+                f"the bytes end inside a varint at byte {start}", expected="a whole varint"
+            )
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            if byte == 0 and i > 0:
-                raise FormatError(
-                    f"the varint at byte {offset} has {i + 1} bytes", expected="its shortest form"
-                )
-            if value >> MAX_BITS:
-                break
-            return value, offset + i + 1
-    raise FormatError(f"the varint at byte {offset} is too large", expected="at most 64 bits")
+            break
+        shift += 7
+        if position - start >= _MAX_BYTES:
+            raise FormatError(
+                f"the varint at byte {start} is longer than {_MAX_BYTES} bytes",
+                expected="a varint of at most 64 bits",
+            )
+    if byte == 0 and position - start > 1:
+        raise FormatError(
+            f"the varint at byte {start} is not in its shortest form", expected="the shortest form"
+        )
+    if value >= _LIMIT:
+        raise FormatError(
+            f"the varint at byte {start} is {value}", expected="a varint of at most 64 bits"
+        )
+    return value, position
 
 
-def zigzag(value: int) -> int:
-    """Signed, -2^63 to 2^63 - 1 -> unsigned."""
-    return (value << 1) ^ (value >> 63)
+def append_zigzag(out: bytearray, value: int) -> None:
+    """Append a signed value, -2^63 to 2^63 - 1, as a zigzag varint."""
+    append_varint(out, value << 1 if value >= 0 else (-value << 1) - 1)
 
 
-def unzigzag(value: int) -> int:
-    """The inverse of zigzag."""
-    return (value >> 1) ^ -(value & 1)
+def read_zigzag(data: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:
+    """Read a zigzag varint at position; returns (signed value, position after it)."""
+    value, position = read_varint(data, position)
+    return (value >> 1) ^ -(value & 1), position

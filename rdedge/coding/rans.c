@@ -1,0 +1,403 @@
+/* The entropy coder of FORMAT.md section 4: rANS (J. Duda, arXiv 1311.2540), 64-bit states, 32-bit
+   words, frequencies that add up to 2^16, K interleaved lanes. rans_numpy.py makes the same bytes.
+
+   Dividing by multiplying. The encoder needs q = x div f for x < 2^63 and 1 <= f < 2^16. Let s be the
+   least integer with f <= 2^s, and R = ceil(2^(63+s) / f) = (2^(63+s) + e) / f with 0 <= e < f.
+   Then R < 2^64 (s = 0: R = 2^63; else f >= 2^(s-1) + 1, so 2^(63+s) / f <= 2^64 / (1 + 2^(1-s))
+   <= 2^64 - 2^47), 2x < 2^64, and with x = q f + r
+
+       x R / 2^(63+s) = x / f + x e / (f 2^(63+s)) < q + (r + 1) / f <= q + 1,
+
+   because x e < 2^63 2^s. So q = floor(2x R / 2^64) >> s, exactly: one wide multiplication and a
+   shift. */
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define EXPORT __attribute__((visibility("default")))
+#define INLINE static inline __attribute__((always_inline))
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+#else
+#define INLINE static inline
+#define LIKELY(condition) (condition)
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT
+#endif
+#endif
+
+#define ABI 1
+#define PRECISION 16
+#define TOTAL 65536u
+#define LOWER ((uint64_t)1 << 31)
+#define UPPER ((uint64_t)1 << 63)
+#define LANES_MAX 4096
+#define CHUNK 16 /* symbols decoded between two looks at how many words are left */
+
+/* What decoding can find wrong; rans.py has the same numbers. */
+enum { OK, STATE_SHORT, STATE_FORM, WORDS_SHORT, WORDS_LEFT, START_STATE, ESCAPE_SHORT,
+       ESCAPE_LEFT, ESCAPE_FORM };
+
+typedef struct {
+    uint64_t reciprocal; /* R above */
+    uint16_t frequency;
+    uint16_t start;
+    uint32_t shift; /* s above */
+} EncodeEntry;
+
+typedef struct {
+    uint16_t frequency;
+    uint16_t start;
+    int32_t symbol;
+} DecodeEntry;
+
+typedef struct {
+    int32_t minimum;
+    uint32_t regular; /* entries other than the escape, which is the last */
+    uint32_t first;   /* of this table's entries among all */
+    uint32_t unused;
+} Table;
+
+/* Addresses are 64 bits on every machine, so that Python can fill this in without a compiler. */
+typedef struct {
+    uint64_t encode;  /* EncodeEntry[all entries] */
+    uint64_t decode;  /* DecodeEntry[all entries] */
+    uint64_t tables;  /* Table[T] */
+    uint64_t buckets; /* uint16_t[T << bucket_bits]: entry of the table that holds the first slot */
+    uint64_t index;   /* uint16_t[period] */
+    int64_t period;
+    int64_t bucket_bits;
+} Model;
+
+#define AT(type, address) ((const type *)(uintptr_t)(address))
+
+INLINE uint32_t load32(const uint8_t *p)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+#else
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+#endif
+}
+
+INLINE void store32(uint8_t *p, uint32_t v)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(p, &v, 4);
+#else
+    p[0] = (uint8_t)v, p[1] = (uint8_t)(v >> 8), p[2] = (uint8_t)(v >> 16), p[3] = (uint8_t)(v >> 24);
+#endif
+}
+
+INLINE uint64_t high_product(uint64_t a, uint64_t b)
+{
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 uint128;
+    return (uint64_t)((uint128)a * b >> 64);
+#else
+    uint64_t al = (uint32_t)a, ah = a >> 32, bl = (uint32_t)b, bh = b >> 32;
+    uint64_t middle = ah * bl + (al * bl >> 32);
+    uint64_t other = al * bh + (uint32_t)middle;
+    return ah * bh + (middle >> 32) + (other >> 32);
+#endif
+}
+
+EXPORT int32_t rdedge_abi(void)
+{
+    return ABI;
+}
+
+/* Fills entries for all tables, one after the other. frequencies: all entries of all tables. */
+EXPORT void rdedge_rans_prepare_encode(const Table *tables, int64_t count,
+                                       const uint16_t *frequencies, EncodeEntry *entries)
+{
+    for (int64_t t = 0; t < count; t++) {
+        uint32_t start = 0;
+        for (uint32_t k = 0; k <= tables[t].regular; k++) {
+            uint32_t f = frequencies[tables[t].first + k], shift = 0;
+            EncodeEntry *entry = entries + tables[t].first + k;
+            while (f > (uint32_t)1 << shift)
+                shift++;
+            /* ceil(2^(63+s) / f) in two digits of base 2^32: the high part is 2^(31+s) <= 2^47. */
+            uint64_t high = (uint64_t)1 << (31 + shift);
+            uint64_t rest = (high % f << 32) + f - 1;
+            entry->reciprocal = (high / f << 32) + rest / f;
+            entry->frequency = (uint16_t)f;
+            entry->start = (uint16_t)start;
+            entry->shift = shift;
+            start += f;
+        }
+    }
+}
+
+EXPORT void rdedge_rans_prepare_decode(const Table *tables, int64_t count,
+                                       const uint16_t *frequencies, int64_t bucket_bits,
+                                       DecodeEntry *entries, uint16_t *buckets)
+{
+    uint32_t width = TOTAL >> bucket_bits;
+    for (int64_t t = 0; t < count; t++) {
+        uint32_t start = 0, slot = 0;
+        for (uint32_t k = 0; k <= tables[t].regular; k++) {
+            uint32_t f = frequencies[tables[t].first + k];
+            DecodeEntry *entry = entries + tables[t].first + k;
+            entry->frequency = (uint16_t)f;
+            entry->start = (uint16_t)start;
+            entry->symbol = (int32_t)((uint32_t)tables[t].minimum + k);
+            start += f;
+            for (; slot < start; slot += width)
+                *buckets++ = (uint16_t)k;
+        }
+    }
+}
+
+/* One step of the encoder: a word if the state would leave [0, 2^63), without a branch. */
+INLINE uint64_t encode_step(uint64_t x, const EncodeEntry *entry, uint8_t **words)
+{
+    uint64_t f = entry->frequency;
+    uint64_t emit = (x >> 47) >= f;
+    store32(*words - 4, (uint32_t)x);
+    *words -= emit << 2;
+    x >>= emit << 5;
+    uint64_t q = high_product(x << 1, entry->reciprocal) >> entry->shift;
+    return x + entry->start + q * (TOTAL - f);
+}
+
+/* Puts the varint of a symbol outside its table before *escapes. */
+static void put_escape(int32_t symbol, const Table *table, uint8_t **escapes)
+{
+    int64_t above = (int64_t)symbol - ((int64_t)table->minimum + table->regular);
+    uint64_t value = above >= 0 ? 2 * (uint64_t)above
+                                : 2 * (uint64_t)((int64_t)table->minimum - 1 - symbol) + 1;
+    uint8_t bytes[5];
+    int n = 0;
+    for (; value >= 0x80; value >>= 7)
+        bytes[n++] = (uint8_t)(value | 0x80);
+    bytes[n++] = (uint8_t)value;
+    *escapes -= n;
+    memcpy(*escapes, bytes, (size_t)n);
+}
+
+INLINE const EncodeEntry *find_entry(const EncodeEntry *entries, const Table *table,
+                                     int32_t symbol, uint8_t **escapes)
+{
+    uint32_t k = (uint32_t)symbol - (uint32_t)table->minimum;
+    if (!LIKELY(k < table->regular)) {
+        k = table->regular;
+        put_escape(symbol, table, escapes);
+    }
+    return entries + table->first + k;
+}
+
+INLINE void encode_all(const Model *m, const int32_t *symbols, int64_t n, int64_t lanes,
+                       uint64_t *states, uint8_t **words, uint8_t **escapes, int one_table)
+{
+    const EncodeEntry *entries = AT(EncodeEntry, m->encode);
+    const Table *tables = AT(Table, m->tables);
+    const uint16_t *index = AT(uint16_t, m->index);
+    const int64_t mask = lanes - 1;
+    const Table only = tables[index[0]];
+    uint8_t *w = *words;
+    uint8_t *e = *escapes;
+    int64_t i = n;
+    while (i > 0) {
+        /* From i down to the start of the period: no division for the cyclic index. */
+        int64_t run = one_table ? i : (i - 1) % m->period + 1;
+        for (int64_t j = run - 1; j >= 0; j--) {
+            i--;
+            const Table *table = one_table ? &only : tables + index[j];
+            const EncodeEntry *entry = find_entry(entries, table, symbols[i], &e);
+            states[i & mask] = encode_step(states[i & mask], entry, &w);
+        }
+    }
+    *words = w;
+    *escapes = e;
+}
+
+/* Codes symbols[n]. The stream is written so that it ends at out + out_bytes, the escapes so that
+   they end at escapes + escape_bytes; result gets the offsets where they start. Room wanted:
+   out_bytes >= 2 n + n / 4096 + 8 lanes + 64, escape_bytes >= 5 n. Returns 0, or 1 without room.
+
+   A step multiplies a state by at most (2^16 / f) (1 + 2^-15) once it is at least f 2^15, which it
+   is whenever a word was emitted before; so n symbols take at most 16 n + n 2^-14 bits, plus the
+   64 bits of each state. */
+EXPORT int32_t rdedge_rans_encode(const Model *model, const int32_t *symbols, int64_t n,
+                                  int64_t lanes, uint8_t *out, int64_t out_bytes,
+                                  uint8_t *escapes, int64_t escape_bytes, int64_t *result)
+{
+    uint64_t states[LANES_MAX];
+    uint8_t *w = out + out_bytes;
+    uint8_t *e = escapes + escape_bytes;
+    if (out_bytes < 2 * n + n / 4096 + 8 * lanes + 64 || escape_bytes < 5 * n
+        || lanes < 1 || lanes > LANES_MAX)
+        return 1;
+    for (int64_t k = 0; k < lanes; k++)
+        states[k] = lanes == 1 ? 0 : LOWER;
+    if (model->period == 1)
+        encode_all(model, symbols, n, lanes, states, &w, &e, 1);
+    else
+        encode_all(model, symbols, n, lanes, states, &w, &e, 0);
+    if (lanes > 1) {
+        for (int64_t k = lanes - 1; k >= 0; k--) {
+            w -= 8;
+            store32(w, (uint32_t)states[k]);
+            store32(w + 4, (uint32_t)(states[k] >> 32));
+        }
+    } else {
+        int bytes = w < out + out_bytes ? 5 : 0;
+        while (bytes < 8 && states[0] >> (8 * bytes))
+            bytes++;
+        for (int k = bytes - 1; k >= 0; k--)
+            *--w = (uint8_t)(states[0] >> (8 * k));
+    }
+    result[0] = w - out;
+    result[1] = e - escapes;
+    return 0;
+}
+
+/* Reads the value of an escaped symbol. Returns OK or what is wrong. */
+static int get_escape(const Table *table, const uint8_t **escapes, const uint8_t *end,
+                      int32_t *symbol)
+{
+    const uint8_t *p = *escapes;
+    uint64_t value = 0;
+    for (int shift = 0;; shift += 7) {
+        if (p == end)
+            return ESCAPE_SHORT;
+        value |= (uint64_t)(*p & 0x7F) << shift;
+        if (*p++ < 0x80)
+            break;
+        if (shift == 28)
+            return ESCAPE_FORM;
+    }
+    if (p[-1] == 0 && p - *escapes > 1)
+        return ESCAPE_FORM;
+    int64_t away = (int64_t)(value >> 1);
+    int64_t wide = value & 1 ? (int64_t)table->minimum - 1 - away
+                             : (int64_t)table->minimum + table->regular + away;
+    if (wide < INT32_MIN || wide > INT32_MAX)
+        return ESCAPE_FORM;
+    *symbol = (int32_t)wide;
+    *escapes = p;
+    return OK;
+}
+
+typedef struct {
+    const uint8_t *word, *words_end;
+    const uint8_t *escape, *escapes_end;
+} Input;
+
+/* n symbols from index[j] on; no more than n words are left to read where `plenty` is 0. */
+INLINE int decode_run(const Model *m, int32_t *symbols, int64_t i, int64_t j, int64_t n,
+                      int64_t mask, uint64_t *states, Input *in, int one_table, int plenty)
+{
+    const DecodeEntry *entries = AT(DecodeEntry, m->decode);
+    const Table *tables = AT(Table, m->tables);
+    const uint16_t *buckets = AT(uint16_t, m->buckets);
+    const uint16_t *index = AT(uint16_t, m->index);
+    const int bits = (int)m->bucket_bits;
+    const uint8_t *w = in->word;
+    for (int64_t k = 0; k < n; k++, i++) {
+        uint32_t t = index[one_table ? 0 : j + k];
+        uint64_t x = states[i & mask];
+        uint32_t slot = (uint32_t)x & 0xFFFF;
+        const DecodeEntry *entry = entries + tables[t].first
+            + buckets[((uint64_t)t << bits) + (slot >> (PRECISION - bits))];
+        while (!LIKELY(slot - entry->start < entry->frequency))
+            entry++;
+        x = entry->frequency * (x >> PRECISION) + (slot - entry->start);
+        if (plenty) {
+            uint64_t refill = x < LOWER;
+            uint64_t longer = x << 32 | load32(w);
+            x = refill ? longer : x;
+            w += refill << 2;
+        } else if (x < LOWER && w < in->words_end) {
+            x = x << 32 | load32(w);
+            w += 4;
+        }
+        states[i & mask] = x;
+        symbols[i] = entry->symbol;
+        if (!LIKELY((uint16_t)(entry->start + entry->frequency) != 0)) {
+            int wrong = get_escape(tables + t, &in->escape, in->escapes_end, symbols + i);
+            if (wrong)
+                return wrong;
+        }
+    }
+    in->word = w;
+    return OK;
+}
+
+INLINE int decode_all(const Model *m, int32_t *symbols, int64_t n, int64_t lanes,
+                      uint64_t *states, Input *in, int one_table)
+{
+    int64_t i = 0, j = 0;
+    while (i < n) {
+        int64_t run = n - i;
+        int64_t words = (in->words_end - in->word) >> 2;
+        int wrong;
+        if (!one_table && run > m->period - j)
+            run = m->period - j;
+        if (words >= CHUNK) {
+            if (run > words)
+                run = words;
+            wrong = decode_run(m, symbols, i, j, run, lanes - 1, states, in, one_table, 1);
+        } else {
+            if (run > CHUNK && words)
+                run = CHUNK;
+            wrong = decode_run(m, symbols, i, j, run, lanes - 1, states, in, one_table, 0);
+        }
+        if (wrong)
+            return wrong;
+        i += run;
+        j += run;
+        if (j == m->period || one_table)
+            j = 0;
+    }
+    return OK;
+}
+
+/* Decodes n symbols from the stream data[bytes] and its escapes. Returns OK or what is wrong. */
+EXPORT int32_t rdedge_rans_decode(const Model *model, const uint8_t *data, int64_t bytes,
+                                  const uint8_t *escapes, int64_t escape_bytes, int64_t n,
+                                  int64_t lanes, int32_t *symbols)
+{
+    uint64_t states[LANES_MAX];
+    int64_t head = 8 * lanes;
+    if (lanes == 1)
+        head = bytes <= 8 ? bytes : 5 + ((bytes - 5) & 3);
+    if (lanes < 1 || lanes > LANES_MAX || bytes < head)
+        return STATE_SHORT;
+    if ((bytes - head) & 3)
+        return WORDS_SHORT;
+    if (lanes == 1) {
+        uint64_t x = 0;
+        for (int64_t k = head - 1; k >= 0; k--)
+            x = x << 8 | data[k];
+        states[0] = x;
+        if (head && !data[head - 1] && !(head == 5 && bytes > 8))
+            return STATE_FORM;
+        if (x >= UPPER || (bytes > 8 && x < LOWER))
+            return STATE_FORM;
+    } else {
+        for (int64_t k = 0; k < lanes; k++) {
+            states[k] = load32(data + 8 * k) | (uint64_t)load32(data + 8 * k + 4) << 32;
+            if (states[k] < LOWER || states[k] >= UPPER)
+                return STATE_FORM;
+        }
+    }
+    Input in = {data + head, data + bytes, escapes, escapes + escape_bytes};
+    int wrong = model->period == 1 ? decode_all(model, symbols, n, lanes, states, &in, 1)
+                                   : decode_all(model, symbols, n, lanes, states, &in, 0);
+    if (wrong)
+        return wrong;
+    if (in.word != in.words_end)
+        return WORDS_LEFT;
+    for (int64_t k = 0; k < lanes; k++)
+        if (states[k] != (lanes == 1 ? 0 : LOWER))
+            return START_STATE;
+    if (in.escape != in.escapes_end)
+        return ESCAPE_LEFT;
+    return OK;
+}

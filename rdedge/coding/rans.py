@@ -1,0 +1,175 @@
+"""The entropy coder (FORMAT.md 4.2 and 4.3): symbols <-> bytes, in C or in NumPy, the same bytes.
+
+coder = Coder(tables, index)
+coded = coder.encode(symbols)
+symbols == coder.decode(coded.latents, coded.escapes, len(symbols), coded.lanes)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdedge import native
+from rdedge.coding.rans_c import NativeCoder
+from rdedge.coding.rans_numpy import NumpyCoder
+from rdedge.coding.tables import COST_BITS, Tables
+from rdedge.errors import ConfigError, FormatError, MissingError, ShapeError
+
+__all__ = ["LANES_MAX", "UNEARNED_MAX", "Coded", "Coder", "choose_lanes"]
+
+LANES_MAX = 4096
+_LANES_CHOSEN_MAX = 1024
+
+# Bits of the stream for each lane: 8 bytes of state are 1/256 of 2048 bytes.
+_BITS_PER_LANE = 8 * 8 * 256
+
+# So many symbols may be decoded from any stream, however short: 4 MB.
+UNEARNED_MAX = 1 << 20
+
+# How many places of a long index are looked at to estimate the size.
+_ESTIMATE_PLACES = 4096
+
+Int32s = NDArray[np.int32]
+Backend = Literal["c", "numpy"]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What coding gives. latents, escapes: the two streams; lanes: what decoding must be told."""
+
+    latents: bytes
+    escapes: bytes
+    lanes: int
+
+
+class _Implementation(Protocol):
+    def encode(self, symbols: Int32s, lanes: int) -> tuple[bytes, bytes]: ...
+
+    def decode(self, latents: bytes, escapes: bytes, count: int, lanes: int) -> Int32s: ...
+
+
+def choose_lanes(bits: float) -> int:
+    """The most lanes, at most 1024, whose states are at most 1/256 of bits (estimated); at least 1.
+
+    More lanes are faster; each costs 8 bytes.
+    """
+    lanes = int(bits) // _BITS_PER_LANE
+    return 1 if lanes < 2 else min(_LANES_CHOSEN_MAX, 1 << (lanes.bit_length() - 1))
+
+
+class Coder:
+    """Codes symbols with tables that are selected before a symbol is known.
+
+    tables: the tables. index: (p,) uint16, p >= 1: symbol i is coded with table index[i mod p].
+    backend: "c", "numpy", or None for the faster one that is there.
+    A coder may be used by several threads at a time.
+    """
+
+    def __init__(
+        self, tables: Tables, index: NDArray[np.uint16], backend: Backend | None = None
+    ) -> None:
+        index = np.asarray(index)
+        if index.ndim != 1 or index.size == 0 or index.dtype != np.uint16:
+            raise ShapeError(
+                f"an index of shape {index.shape} and dtype {index.dtype}",
+                expected="(p,) uint16 with p at least 1",
+            )
+        if int(index.max()) >= len(tables):
+            raise FormatError(
+                f"the index selects table {int(index.max())}", expected=f"0 to {len(tables) - 1}"
+            )
+        self.tables = tables
+        # With one table every place is the same: the short way through the coder.
+        self.index = np.ascontiguousarray(index[:1] if len(tables) == 1 else index)
+        library = native.library()
+        if backend == "c" and library is None:
+            raise MissingError(
+                "the C coder is not there: " + native.describe(), do="use backend None or 'numpy'"
+            )
+        if backend not in (None, "c", "numpy"):
+            raise ConfigError(f"no coder is called {backend!r}", expected="c or numpy")
+        self._coder: _Implementation
+        if library is None or backend == "numpy":
+            self.backend: Backend = "numpy"
+            self._coder = NumpyCoder(tables, self.index)
+        else:
+            self.backend = "c"
+            self._coder = NativeCoder(library, tables, self.index)
+
+    def encode(self, symbols: Int32s, lanes: int | None = None) -> Coded:
+        """Code symbols, (n,) int32, any n and any values.
+
+        lanes: a power of two from 1 to 4096, or None to choose by the size. The answer's lanes are
+        those used: lanes=1 becomes 2 for more than 2^20 symbols that take so few bytes that no
+        decoder could tell them from a forged count.
+        """
+        symbols = np.asarray(symbols)
+        if symbols.ndim != 1 or symbols.dtype != np.int32:
+            raise ShapeError(
+                f"symbols of shape {symbols.shape} and dtype {symbols.dtype}", expected="(n,) int32"
+            )
+        symbols = np.ascontiguousarray(symbols)
+        used = self._estimated_lanes(symbols.size) if lanes is None else _check_lanes(lanes)
+        latents, escapes = self._coder.encode(symbols, used)
+        if lanes is None and used > 1 and 100 * 8 * used > len(latents):
+            # The symbols took far fewer bits than the tables promised.
+            used = choose_lanes(8.0 * (len(latents) - 8 * used))
+            latents, escapes = self._coder.encode(symbols, used)
+        if used == 1 and not self._earned(symbols.size, len(latents)):
+            used = 2
+            latents, escapes = self._coder.encode(symbols, used)
+        return Coded(latents, escapes, used)
+
+    def decode(
+        self,
+        latents: bytes | bytearray | memoryview,
+        escapes: bytes | bytearray | memoryview,
+        count: int,
+        lanes: int,
+    ) -> Int32s:
+        """Decode count symbols; returns (count,) int32.
+
+        Raises FormatError or TruncatedError unless the streams are exactly what encoding count
+        symbols with so many lanes gives. A count above 2^20 must be earned: the symbols cost at
+        least as many bits as the likeliest entry of each table, and the stream must have those
+        (less 2^-10 of them and 64 bits). Nothing is allocated before.
+        """
+        _check_lanes(lanes)
+        if count < 0:
+            raise ShapeError(f"a count of {count} symbols", expected="0 or more")
+        if not self._earned(count, len(latents)):
+            raise FormatError(
+                f"{count} symbols in {len(latents)} bytes",
+                expected="no more symbols than the bytes can hold",
+            )
+        return self._coder.decode(_as_bytes(latents), _as_bytes(escapes), count, lanes)
+
+    def _earned(self, count: int, stream_bytes: int) -> bool:
+        """Whether a stream of so many bytes may hold so many symbols."""
+        if count <= UNEARNED_MAX:
+            return True
+        cost = self.tables.least_cost
+        cycles, rest = divmod(count, self.index.size)
+        least = cycles * int(cost[self.index].sum()) if cycles else 0
+        least += int(cost[self.index[:rest]].sum())
+        return (least - (least >> 10)) >> COST_BITS <= 8 * stream_bytes + 64
+
+    def _estimated_lanes(self, count: int) -> int:
+        """The lanes for count symbols, by the mean cost of their tables; integers only."""
+        places = self.index[:: max(1, self.index.size // _ESTIMATE_PLACES)]
+        cost = int(self.tables.mean_cost[places].sum())
+        return choose_lanes((cost * count // places.size) >> COST_BITS)
+
+
+def _as_bytes(data: bytes | bytearray | memoryview) -> bytes:
+    return data if isinstance(data, bytes) else bytes(data)
+
+
+def _check_lanes(lanes: int) -> int:
+    if not 1 <= lanes <= LANES_MAX or lanes & (lanes - 1):
+        raise FormatError(f"{lanes} lanes", expected=f"a power of two from 1 to {LANES_MAX}")
+    return lanes

@@ -1,0 +1,183 @@
+"""Calls rans.c: lays out its structures in NumPy arrays and hands over their addresses."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdedge.coding.faults import fault_error
+from rdedge.coding.tables import Tables
+from rdedge.native import Library
+
+__all__ = ["NativeCoder"]
+
+Int32s = NDArray[np.int32]
+
+_TABLE = np.dtype([("minimum", "<i4"), ("regular", "<u4"), ("first", "<u4"), ("unused", "<u4")])
+_ENCODE_ENTRY_BYTES = 16
+_DECODE_ENTRY_BYTES = 8
+
+# A short index is repeated, so that the inner loop of the C coder is long.
+_INDEX_PLACES = 512
+
+# Up to here symbols go through buffers that a coder keeps: asking an array for its address takes
+# longer than copying it.
+_SMALL = 4096
+
+
+class _Layout:
+    """The structures of one set of tables, made at first use and shared by its coders."""
+
+    def __init__(self, library: Library, tables: Tables) -> None:
+        self.library = library
+        self.frequencies = np.ascontiguousarray(tables.flat_frequencies)
+        self.tables = np.zeros(len(tables), _TABLE)
+        self.tables["minimum"] = tables.minimum
+        self.tables["regular"] = tables.regular
+        self.tables["first"] = tables.first
+        # Fewer buckets where there are many tables: 8 KB each up to 256 tables, then less.
+        self.bucket_bits = 12 if len(tables) <= 256 else 10 if len(tables) <= 4096 else 8
+
+    @cached_property
+    def encode(self) -> NDArray[np.uint8]:
+        """EncodeEntry of rans.c for all entries."""
+        entries = np.zeros((self.frequencies.size, _ENCODE_ENTRY_BYTES), np.uint8)
+        self.library.rans_prepare_encode(
+            self.tables.ctypes.data,
+            self.tables.size,
+            self.frequencies.ctypes.data,
+            entries.ctypes.data,
+        )
+        return entries
+
+    @cached_property
+    def decode(self) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+        """DecodeEntry of rans.c for all entries, and the buckets."""
+        entries = np.zeros((self.frequencies.size, _DECODE_ENTRY_BYTES), np.uint8)
+        buckets = np.zeros(self.tables.size << self.bucket_bits, np.uint16)
+        self.library.rans_prepare_decode(
+            self.tables.ctypes.data,
+            self.tables.size,
+            self.frequencies.ctypes.data,
+            self.bucket_bits,
+            entries.ctypes.data,
+            buckets.ctypes.data,
+        )
+        return entries, buckets
+
+
+def _layout(library: Library, tables: Tables) -> _Layout:
+    """The layout of tables, kept beside their other derived arrays."""
+    layout = tables.__dict__.get("_native_layout")
+    if not isinstance(layout, _Layout):
+        layout = tables.__dict__["_native_layout"] = _Layout(library, tables)
+    return layout
+
+
+class _Scratch:
+    """Buffers for small calls, with their addresses; used by one call at a time."""
+
+    def __init__(self) -> None:
+        self.symbols = np.empty(_SMALL, np.int32)
+        self.symbols_at: int = self.symbols.ctypes.data
+        self.result = (ctypes.c_int64 * 2)()
+        self.result_at = ctypes.addressof(self.result)
+        self._out = np.empty(0, np.uint8)
+        self.out_at = 0
+        self.out_bytes = 0
+
+    def room(self, out_bytes: int) -> None:
+        """Make out at least so large."""
+        if out_bytes > self.out_bytes:
+            self._out = np.empty(out_bytes, np.uint8)
+            self.out_at = self._out.ctypes.data
+            self.out_bytes = out_bytes
+
+
+class NativeCoder:
+    """The coder of rans.c for one set of tables and one index."""
+
+    def __init__(self, library: Library, tables: Tables, index: NDArray[np.uint16]) -> None:
+        self._library = library
+        self._layout = _layout(library, tables)
+        if 1 < index.size < _INDEX_PLACES:
+            index = np.tile(index, -(-_INDEX_PLACES // index.size))
+        self._index = index
+        # struct Model of rans.c: encode, decode, tables, buckets, index, period, bucket_bits.
+        self._model = np.zeros(7, np.uint64)
+        self._model[2] = self._layout.tables.ctypes.data
+        self._model[4] = index.ctypes.data
+        self._model[5] = index.size
+        self._model[6] = self._layout.bucket_bits
+        self._model_at: int = self._model.ctypes.data
+        self._scratch: list[_Scratch] = []
+
+    def encode(self, symbols: Int32s, lanes: int) -> tuple[bytes, bytes]:
+        """Code symbols, (n,) int32 contiguous; returns the streams latents and escapes."""
+        if not self._model[0]:
+            self._model[0] = self._layout.encode.ctypes.data
+        n = symbols.size
+        scratch = self._take()
+        stream = 2 * n + n // 4096 + 8 * lanes + 64
+        scratch.room(stream + 5 * n)
+        if n <= _SMALL:
+            scratch.symbols[:n] = symbols
+            at = scratch.symbols_at
+        else:
+            at = symbols.ctypes.data
+        out_at = scratch.out_at
+        failed = self._library.rans_encode(
+            self._model_at, at, n, lanes, out_at, stream, out_at + stream, 5 * n, scratch.result_at
+        )
+        assert not failed
+        start, escape = scratch.result
+        latents = ctypes.string_at(out_at + start, stream - start)
+        escapes = ctypes.string_at(out_at + stream + escape, 5 * n - escape)
+        self._scratch.append(scratch)
+        return latents, escapes
+
+    def decode(self, latents: bytes, escapes: bytes, count: int, lanes: int) -> Int32s:
+        """Decode count symbols; raises FormatError or TruncatedError."""
+        if not self._model[1]:
+            entries, buckets = self._layout.decode
+            self._model[3] = buckets.ctypes.data
+            self._model[1] = entries.ctypes.data
+        if count <= _SMALL:
+            scratch = self._take()
+            fault = self._library.rans_decode(
+                self._model_at,
+                latents,
+                len(latents),
+                escapes,
+                len(escapes),
+                count,
+                lanes,
+                scratch.symbols_at,
+            )
+            symbols: Int32s = scratch.symbols[:count].copy()
+            self._scratch.append(scratch)
+        else:
+            symbols = np.empty(count, np.int32)
+            fault = self._library.rans_decode(
+                self._model_at,
+                latents,
+                len(latents),
+                escapes,
+                len(escapes),
+                count,
+                lanes,
+                symbols.ctypes.data,
+            )
+        if fault:
+            raise fault_error(fault)
+        return symbols
+
+    def _take(self) -> _Scratch:
+        """Buffers that no other thread uses."""
+        try:
+            return self._scratch.pop()
+        except IndexError:
+            return _Scratch()

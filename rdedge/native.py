@@ -1,0 +1,93 @@
+"""The C library, loaded with ctypes: built from coding/rans.c, coding/quantiser.c, format/crc32c.c.
+
+It has no Python API, so one build serves every Python. All that it does is done in NumPy too, with
+the same results; RDEDGE_NATIVE=0 turns it off.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+__all__ = ["Library", "describe", "library"]
+
+ABI = 1
+NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
+
+_pointer = ctypes.c_void_p
+_int64 = ctypes.c_int64
+_float = ctypes.c_float
+_SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
+    "rdedge_rans_prepare_encode": (None, [_pointer, _int64, _pointer, _pointer]),
+    "rdedge_rans_prepare_decode": (
+        None,
+        [_pointer, _int64, _pointer, _int64, _pointer, _pointer],
+    ),
+    "rdedge_rans_encode": (
+        ctypes.c_int32,
+        [_pointer, _pointer, _int64, _int64, _pointer, _int64, _pointer, _int64, _pointer],
+    ),
+    "rdedge_rans_decode": (
+        ctypes.c_int32,
+        [_pointer, _pointer, _int64, _pointer, _int64, _int64, _int64, _pointer],
+    ),
+    "rdedge_quantise": (_int64, [_pointer, _int64, _float, _float, _pointer]),
+    "rdedge_crc32c_prepare": (None, [_pointer]),
+    "rdedge_crc32c": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
+}
+
+
+class Library:
+    """The functions of the C library, typed. Raises OSError where path cannot be loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        loaded = ctypes.CDLL(str(path))
+        loaded.rdedge_abi.restype = ctypes.c_int32
+        loaded.rdedge_abi.argtypes = []
+        self.abi: int = loaded.rdedge_abi()
+        if self.abi != ABI:
+            raise OSError(f"{path.name} has ABI {self.abi}, this rdedge wants {ABI}")
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(loaded, name)
+            function.restype = result
+            function.argtypes = arguments
+        self.rans_prepare_encode = loaded.rdedge_rans_prepare_encode
+        self.rans_prepare_decode = loaded.rdedge_rans_prepare_decode
+        self.rans_encode = loaded.rdedge_rans_encode
+        self.rans_decode = loaded.rdedge_rans_decode
+        self.quantise = loaded.rdedge_quantise
+        self.crc32c_prepare = loaded.rdedge_crc32c_prepare
+        self.crc32c = loaded.rdedge_crc32c
+
+
+@cache
+def _load() -> tuple[Library | None, str]:
+    """The library, or None and why."""
+    path = Path(__file__).resolve().parent / NAME
+    if not path.exists():
+        return None, f"{path.name} was not built"
+    try:
+        return Library(path), ""
+    except (OSError, AttributeError) as error:
+        return None, str(error)
+
+
+def _why_off() -> str:
+    return "RDEDGE_NATIVE=0" if os.environ.get("RDEDGE_NATIVE") == "0" else ""
+
+
+def library() -> Library | None:
+    """The C library, or None where it is turned off, missing or of another ABI."""
+    return None if _why_off() else _load()[0]
+
+
+def describe() -> str:
+    """One line for `rdedge doctor`: what codes here, and why."""
+    loaded, why = _load()
+    if _why_off() or loaded is None:
+        return f"NumPy ({_why_off() or why})"
+    return f"C ({loaded.path.name}, abi {loaded.abi})"
