@@ -29,7 +29,9 @@ def write_aside(path: Path, *, force: bool = False) -> Iterator[IO[bytes]]:
     """
     refuse_existing(path, force)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent
+        )
     except OSError as error:
         raise OutputError(
             f"cannot write in {path.parent}: {error.strerror}", do="check the folder and its rights"

@@ -29,8 +29,9 @@ def to_bytes(samples: Array, kind: SourceKind, detail: dict[str, Any]) -> bytes:
 
 def _csv_bytes(rows: Array, detail: dict[str, Any]) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text, delimiter=str(detail.get("delimiter", ","))[:1] or ",",
-                        lineterminator="\n")
+    writer = csv.writer(
+        text, delimiter=str(detail.get("delimiter", ","))[:1] or ",", lineterminator="\n"
+    )
     if "header" in detail:
         writer.writerow([str(cell) for cell in detail["header"]])
     # A reconstruction comes from float32: nine digits hold all of it.

@@ -81,8 +81,9 @@ def _files_of(path: Path) -> Iterator[tuple[Path, str]]:
         yield file, f"{base.name}/{file.relative_to(path).as_posix()}" if base.name else file.name
 
 
-def read(path: Path, name: str | None = None, *, key: str | None = None,
-         spec: SampleSpec | None = None) -> Source:
+def read(
+    path: Path, name: str | None = None, *, key: str | None = None, spec: SampleSpec | None = None
+) -> Source:
     """Read one file.
 
     key: which array of an .npz, where it holds several.
@@ -117,8 +118,9 @@ def read_stream(data: bytes, spec: SampleSpec, name: str = "stdin") -> Source:
     return Source(name, "raw", samples, len(data))
 
 
-def _read(file: BinaryIO, kind: SourceKind, name: str, size: int, key: str | None,
-          spec: SampleSpec | None) -> Source:
+def _read(
+    file: BinaryIO, kind: SourceKind, name: str, size: int, key: str | None, spec: SampleSpec | None
+) -> Source:
     if kind == "csv":
         return _read_csv(file, name, size, spec)
     if kind == "npz":
@@ -146,7 +148,8 @@ def _npz_member(file: BinaryIO, name: str, key: str | None) -> tuple[Array, str]
             if key is None and len(keys) != 1:
                 raise SourceError(
                     f"{name} holds {len(keys)} arrays: {', '.join(keys[:20]) or 'none'}",
-                    expected="one array", do="name one with --key",
+                    expected="one array",
+                    do="name one with --key",
                 )
             key = keys[0] if key is None else key
             if key not in keys:
@@ -161,12 +164,19 @@ def _npz_member(file: BinaryIO, name: str, key: str | None) -> tuple[Array, str]
         ) from error
 
 
-def _with_batch_axis(array: Array, name: str, kind: SourceKind, size: int,
-                     detail: dict[str, Any], spec: SampleSpec | None) -> Source:
+def _with_batch_axis(
+    array: Array,
+    name: str,
+    kind: SourceKind,
+    size: int,
+    detail: dict[str, Any],
+    spec: SampleSpec | None,
+) -> Source:
     native = array.dtype.newbyteorder("=")
     if str(native) not in DTYPES:
         raise ShapeError(
-            f"{name} is of dtype {array.dtype}", expected=", ".join(DTYPES),
+            f"{name} is of dtype {array.dtype}",
+            expected=", ".join(DTYPES),
             do="convert it on purpose with astype",
         )
     if spec is not None and array.shape == spec.shape:
@@ -205,7 +215,8 @@ def _read_csv(file: BinaryIO, name: str, size: int, spec: SampleSpec | None) -> 
             column = next(j for j, cell in enumerate(row) if not _is_number(cell))
             raise SourceError(
                 f"{name}: row {line}, column {column + 1} is {row[column][:40]!r}",
-                expected="a number", do="leave out the columns and rows that hold text",
+                expected="a number",
+                do="leave out the columns and rows that hold text",
             ) from None
     dtype = spec.dtype if spec is not None else _text_dtype(body, values)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -234,7 +245,8 @@ def _is_number(cell: str) -> bool:
 
 def _text_dtype(body: list[list[str]], values: Array) -> str:
     """float32 where no cell has more than 7 significant digits, so that raw bytes are not
-    counted twice over; else float64."""
+    counted twice over; else float64.
+    """
     with np.errstate(over="ignore"):
         fits = np.isfinite(values.astype(np.float32)) == np.isfinite(values)
     if not fits.all():

@@ -10,22 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO
 
-from rdedge.errors import ChecksumError, FormatError, TruncatedError
-from rdedge.format import varint
+from rdedge.errors import FormatError, TruncatedError
 from rdedge.format.constants import (
     CONTAINER_END,
     CONTAINER_HEAD,
     ENVELOPE_MAGIC,
     INDEX_MAGIC,
     MAX_PACKETS,
-    MAX_PAYLOAD_BYTES,
     MAX_SAMPLES,
-    PACKET_MAGIC,
     TAIL_BYTES,
 )
 from rdedge.format.envelope import Envelope, read_envelope
 from rdedge.format.packet import Packet, read_packet
 from rdedge.format.reader import Reader, append_crc
+from rdedge.format.varint import append_varint
 
 
 @dataclass(frozen=True)
@@ -66,12 +64,12 @@ class ContainerWriter:
 
 def _index_bytes(entries: list[Entry]) -> bytes:
     index = bytearray((INDEX_MAGIC,))
-    varint.append(index, len(entries))
+    append_varint(index, len(entries))
     previous = 0
     for entry in entries:
-        varint.append(index, entry.offset - previous)
-        varint.append(index, entry.packets)
-        varint.append(index, entry.samples)
+        append_varint(index, entry.offset - previous)
+        append_varint(index, entry.packets)
+        append_varint(index, entry.samples)
         previous = entry.offset
     append_crc(index)
     return bytes(index)
@@ -201,5 +199,3 @@ class Container:
                 expected="an index and its tail at the end",
                 do=f"fetch it again; {samples} samples before the cut can still be read",
             )
-
-

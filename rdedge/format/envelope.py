@@ -7,7 +7,6 @@ from typing import Any
 
 from rdedge import canonical
 from rdedge.errors import FormatError, UnsupportedError
-from rdedge.format import varint
 from rdedge.format.constants import (
     BOOT_BYTES,
     CRITICAL_FIELDS,
@@ -25,6 +24,7 @@ from rdedge.format.constants import (
     Field,
 )
 from rdedge.format.reader import Reader, append_crc
+from rdedge.format.varint import append_varint, append_zigzag, read_varint, read_zigzag
 
 _MAX_U64 = (1 << 64) - 1
 _INTEGERS = {
@@ -69,17 +69,18 @@ class Envelope:
             data = _encode(kind, value)
             _decode(kind, data)
             fields.append(kind | (FIELD_CRITICAL if kind in CRITICAL_FIELDS else 0))
-            varint.append(fields, len(data))
+            append_varint(fields, len(data))
             fields += data
         if len(fields) > MAX_FIELDS_BYTES:
             raise FormatError(
-                f"envelope: {len(fields)} bytes of fields", expected=f"at most {MAX_FIELDS_BYTES}",
+                f"envelope: {len(fields)} bytes of fields",
+                expected=f"at most {MAX_FIELDS_BYTES}",
                 do="shorten the header of the file or its name",
             )
         buffer = bytearray((ENVELOPE_MAGIC, VERSION))
         buffer += self.codec_identity
         for number in (self.packet_count, self.payload_length, len(fields)):
-            varint.append(buffer, number)
+            append_varint(buffer, number)
         buffer += fields
         append_crc(buffer)
         return bytes(buffer)
@@ -116,19 +117,21 @@ def read_envelope(data: bytes | memoryview, offset: int = 0) -> tuple[Envelope, 
             values[Field(kind).name.lower()] = _decode(Field(kind), raw)
         elif critical:
             raise UnsupportedError(
-                f"envelope: critical field {kind}", expected="fields that this version knows",
+                f"envelope: critical field {kind}",
+                expected="fields that this version knows",
                 do="read it with the rdedge that wrote it, or a newer one",
             )
     return Envelope(identity, packets, payload, **values), outer.offset
 
 
 def _encode(kind: Field, value: Any) -> bytes:
-    if kind is Field.SOURCE_KIND:
-        return varint.encode(SOURCE_KINDS.index(value))
+    number = bytearray()
     if kind is Field.START_TIME:
-        return varint.encode(varint.zigzag(value))
-    if kind in _INTEGERS:
-        return varint.encode(value)
+        append_zigzag(number, value)
+    elif kind in _INTEGERS:
+        append_varint(number, SOURCE_KINDS.index(value) if kind is Field.SOURCE_KIND else value)
+    if number:
+        return bytes(number)
     if kind is Field.SOURCE_DETAIL:
         return canonical.dumps(value)
     return bytes(value) if kind is Field.BOOT else str(value).encode("utf-8")
@@ -136,12 +139,12 @@ def _encode(kind: Field, value: Any) -> bytes:
 
 def _decode(kind: Field, data: bytes) -> Any:
     if kind is Field.START_TIME or kind in _INTEGERS:
-        reader = Reader(data, "envelope")
-        number = reader.varint(kind.name.lower(), 0, _MAX_U64)
-        if reader.left:
-            raise FormatError(f"envelope: {reader.left} bytes after {kind.name.lower()}")
+        signed, after = read_zigzag(data, 0)
+        if after != len(data):
+            raise FormatError(f"envelope: {len(data) - after} bytes after {kind.name.lower()}")
         if kind is Field.START_TIME:
-            return varint.unzigzag(number)
+            return signed
+        number = read_varint(data, 0)[0]
         if number > _INTEGERS[kind]:
             error = UnsupportedError if kind is Field.PART else FormatError
             raise error(

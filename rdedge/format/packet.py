@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rdedge.errors import FormatError, UnsupportedError
-from rdedge.format import varint
 from rdedge.format.constants import (
     CODEC_KEY_BYTES,
     CRITICAL_STREAMS,
@@ -28,6 +27,7 @@ from rdedge.format.constants import (
     Stream,
 )
 from rdedge.format.reader import Reader, append_crc
+from rdedge.format.varint import append_varint
 
 LEARNED = 0
 
@@ -78,8 +78,8 @@ class Packet:
         flags |= FLAG_GATED if self.gated else 0
         buffer = bytearray((PACKET_MAGIC, flags))
         buffer += self.codec_key
-        varint.append(buffer, len(body))
-        varint.append(buffer, count)
+        append_varint(buffer, len(body))
+        append_varint(buffer, count)
         buffer += body
         append_crc(buffer)
         return bytes(buffer)
@@ -87,23 +87,23 @@ class Packet:
     def _body(self, default: bool) -> bytearray:
         body = bytearray()
         if not default:
-            varint.append(body, len(self.runs))
+            append_varint(body, len(self.runs))
             for run in self.runs:
                 for value in (run.codec, run.level, run.count):
-                    varint.append(body, value)
+                    append_varint(body, value)
         if self.lanes > 1:
             body.append(self.lanes.bit_length() - 1)
         if self.shape is not None:
-            varint.append(body, len(self.shape))
+            append_varint(body, len(self.shape))
             for axis in self.shape:
-                varint.append(body, axis)
+                append_varint(body, axis)
         last = max(self.streams)
         for kind in sorted(self.streams):
             data = self.streams[kind]
             critical = STREAM_CRITICAL if kind in CRITICAL_STREAMS else 0
             body.append(kind | critical | (STREAM_LAST if kind == last else 0))
             if kind != last:
-                varint.append(body, len(data))
+                append_varint(body, len(data))
             body += data
         return body
 
@@ -179,7 +179,8 @@ def _read_streams(body: Reader) -> dict[Stream, bytes]:
             streams[Stream(kind)] = data
         elif tag & STREAM_CRITICAL:
             raise UnsupportedError(
-                f"packet: critical stream {kind}", expected="streams that this version knows",
+                f"packet: critical stream {kind}",
+                expected="streams that this version knows",
                 do="read it with the rdedge that wrote it, or a newer one",
             )
     if body.left:

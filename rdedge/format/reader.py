@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from rdedge.errors import ChecksumError, FormatError, TruncatedError, UnsupportedError
-from rdedge.format import varint
 from rdedge.format.constants import CRC_BYTES, VERSION, VERSION_MASK
 from rdedge.format.crc32c import crc32c
+from rdedge.format.varint import read_varint
 
 
 class Reader:
     """Reads fields of one structure, called `what` in errors, from data[offset:end]."""
 
-    def __init__(self, data: bytes | memoryview, what: str, offset: int = 0,
-                 end: int | None = None) -> None:
+    def __init__(
+        self, data: bytes | memoryview, what: str, offset: int = 0, end: int | None = None
+    ) -> None:
         self.data = memoryview(data)
         self.what = what
         self.start = offset
@@ -39,7 +40,7 @@ class Reader:
 
     def varint(self, name: str, low: int, high: int) -> int:
         """The next varint, the field called name, refused outside low..high."""
-        value, offset = varint.read(self.data[: self.end], self.offset)
+        value, offset = read_varint(self.data[: self.end], self.offset)
         if not low <= value <= high:
             raise FormatError(
                 f"{self.what}: {name} is {value} at byte {self.offset}", expected=f"{low} to {high}"
@@ -60,12 +61,14 @@ class Reader:
         value = self.byte("version_flags")
         if value & VERSION_MASK != VERSION:
             raise UnsupportedError(
-                f"{self.what}: version {value & VERSION_MASK}", expected=f"version {VERSION}",
+                f"{self.what}: version {value & VERSION_MASK}",
+                expected=f"version {VERSION}",
                 do="read it with the rdedge that wrote it, or a newer one",
             )
         if value & reserved:
             raise UnsupportedError(
-                f"{self.what}: reserved bits 0x{value & reserved:02X} are set", expected="0",
+                f"{self.what}: reserved bits 0x{value & reserved:02X} are set",
+                expected="0",
                 do="read it with the rdedge that wrote it, or a newer one",
             )
         return value
@@ -76,7 +79,8 @@ class Reader:
         stored = int.from_bytes(self.take(CRC_BYTES, "crc"), "little")
         if stored != computed:
             raise ChecksumError(
-                f"{self.what}: the CRC is {stored:08x}", expected=f"{computed:08x}",
+                f"{self.what}: the CRC is {stored:08x}",
+                expected=f"{computed:08x}",
                 do="fetch it again: it was altered on its way or on disk",
             )
 

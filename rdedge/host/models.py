@@ -48,7 +48,10 @@ class MlpConfig:
     @staticmethod
     def from_json(value: dict[str, Any]) -> MlpConfig:
         return MlpConfig(
-            tuple(value["shape"]), value["latents"], value["encoder_hidden"], value["decoder_hidden"]
+            tuple(value["shape"]),
+            value["latents"],
+            value["encoder_hidden"],
+            value["decoder_hidden"],
         )
 
     @property
@@ -168,7 +171,8 @@ def auto_config(x: Array, mse: float, *, latents: int | None, width: float) -> M
     _, variances, _ = klt(flat)
     if not variances.max(initial=0.0) > 0.0:
         raise TrainingError(
-            "all training samples are the same", expected="samples that differ",
+            "all training samples are the same",
+            expected="samples that differ",
             do="check the file: there is nothing to learn, the mean says it all",
         )
     level = step_for(variances, mse * d) ** 2 / 12.0
@@ -183,7 +187,8 @@ def auto_config(x: Array, mse: float, *, latents: int | None, width: float) -> M
 @torch.no_grad()
 def start_from_klt(model: Mlp, x: Array, mse: float) -> None:
     """Set the linear maps of model to the KLT of x: (N, *shape) at this mean squared error in raw
-    units, the networks' last layers to zero and the prior to the spread that follows."""
+    units, the networks' last layers to zero and the prior to the spread that follows.
+    """
     config = model.config
     flat = x.reshape(len(x), -1)
     mean, variances, basis = klt(flat, config.latents)

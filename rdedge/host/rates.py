@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rdedge.types import Array
+
 # Below this a symbol's probability is not trusted: 2^-16 is what one entry of a table costs.
 _MIN_PROBABILITY = 2.0**-24
 
@@ -25,15 +27,17 @@ class FactorizedPrior(nn.Module):
         shape = (latents, components)
         start = torch.linspace(-1.0, 1.0, components).expand(shape) * scale[:, None]
         self.mean = nn.Parameter(start.clone())
-        self.log_scale = nn.Parameter((scale.clamp_min(0.1).log() - 0.5)[:, None].repeat(1, components))
+        self.log_scale = nn.Parameter(
+            (scale.clamp_min(0.1).log() - 0.5)[:, None].repeat(1, components)
+        )
         self.logit = nn.Parameter(torch.zeros(shape))
 
-    def probability(self, y: Tensor) -> Tensor:
-        """The mass of [y - 1/2, y + 1/2]. y: (..., C) float32, in steps; returns (..., C)."""
+    def probability(self, y: Tensor, width: float = 1.0) -> Tensor:
+        """The mass of [y - width / 2, y + width / 2]. y: (..., C) float32; returns (..., C)."""
         y = y.unsqueeze(-1)
         inverse = torch.exp(-self.log_scale)
         z = (y - self.mean) * inverse
-        half = 0.5 * inverse
+        half = 0.5 * width * inverse
         # Both cumulative values are taken in the tail where they are small, or they would cancel.
         sign = -torch.sign(z).detach()
         mass = torch.abs(torch.sigmoid(sign * (z + half)) - torch.sigmoid(sign * (z - half)))
@@ -44,8 +48,10 @@ class FactorizedPrior(nn.Module):
         return -torch.log2(self.probability(y).clamp_min(_MIN_PROBABILITY)).sum(-1)
 
     @torch.no_grad()
-    def mass(self, low: int, high: int) -> Tensor:
-        """The mass of every symbol low..high for each latent: (C, high - low + 1) float64."""
+    def mass(self, low: int, high: int, step: float) -> Array:
+        """The mass of every symbol low..high of a quantiser with this step, for each latent:
+        (C, high - low + 1) float64.
+        """
         symbols = torch.arange(low, high + 1, dtype=torch.float32, device=self.mean.device)
-        latents = self.mean.shape[0]
-        return self.probability(symbols[:, None].expand(-1, latents)).T.double().cpu()
+        y = (symbols * step)[:, None].expand(-1, self.mean.shape[0])
+        return self.probability(y, step).T.double().cpu().numpy()

@@ -27,7 +27,8 @@ class Split:
     @staticmethod
     def of(count: int, held_out: int | None = None) -> Split:
         """Split count samples; the last held_out (default: 22 % of them) are held out, of the others
-        the last eighth is for validation. Raises TrainingError where there are too few."""
+        the last eighth is for validation. Raises TrainingError where there are too few.
+        """
         if held_out is None:
             held_out = int(count * HELD_OUT_SHARE)
         rest = count - held_out
@@ -38,9 +39,7 @@ class Split:
                 expected=f"at least {MIN_SAMPLES}, and at least 4 held out",
                 do="collect more samples: a few thousand give a usable model",
             )
-        return Split(
-            range(rest - validation), range(rest - validation, rest), range(rest, count)
-        )
+        return Split(range(rest - validation), range(rest - validation, rest), range(rest, count))
 
     def take(self, x: Array) -> tuple[Array, Array, Array]:
         """(train, validation, held out) of x: (N, ...), as views."""

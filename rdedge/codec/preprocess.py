@@ -1,0 +1,60 @@
+"""Samples as the source has them <-> float32 in raw units, as the graphs want them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rdedge.errors import ValueRangeError
+from rdedge.types import Array
+
+
+def to_network(x: Array) -> Array:
+    """x: (N, *shape), any dtype of types.DTYPES -> float32, the same array where it is already.
+
+    Raises ValueRangeError for NaN, infinity, and what float32 cannot hold.
+    """
+    with np.errstate(over="ignore"):
+        values = x.astype(np.float32, copy=False)
+    if np.issubdtype(x.dtype, np.floating):
+        # A sum is finite where all terms are, and costs one pass without a temporary; where it is
+        # not, terms may still be (two of them overflowed together), so look at each.
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.add.reduce(values, axis=None)
+        if not np.isfinite(total):
+            refuse_non_finite(x, values)
+    return values
+
+
+def refuse_non_finite(x: Array, values: Array | None = None) -> None:
+    """Raise ValueRangeError naming the first value of x that is not finite (in float32)."""
+    finite = np.isfinite(x if values is None else values)
+    if finite.all():
+        return
+    where = tuple(int(i) for i in np.argwhere(~finite)[0])
+    raise ValueRangeError(
+        f"the value at {where} is {x[where]!s}",
+        expected="finite numbers that float32 can hold",
+        do="leave such samples out, or fill the gaps before encoding",
+    )
+
+
+def from_network(x_hat: Array, dtype: str) -> Array:
+    """x_hat: (N, *shape) float32 in raw units -> the dtype of the source.
+
+    Integers: rounded half to even, clipped to what the dtype holds (FORMAT.md, section 5).
+    """
+    target = np.dtype(dtype)
+    if not np.issubdtype(target, np.integer):
+        if target == np.float16:
+            limit = float(np.finfo(np.float16).max)
+            x_hat = np.clip(x_hat, -limit, limit)
+        return x_hat.astype(target, copy=False)
+    info = np.iinfo(target)
+    if target.itemsize < 4:
+        rounded = np.rint(x_hat)
+        np.clip(rounded, info.min, info.max, out=rounded)
+        return rounded.astype(target)
+    # float32 has no number for the largest values of these types: the next one down is taken.
+    wide = np.rint(x_hat.astype(np.float64))
+    high = float(info.max) if target.itemsize == 4 else float(np.nextafter(float(info.max), 0.0))
+    return np.clip(wide, float(info.min), high).astype(target)

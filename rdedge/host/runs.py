@@ -1,0 +1,155 @@
+"""The run folder: what a model was made from, its checkpoint, its weights and its scorecard.
+
+run.json                what it was made from: data and its SHA-256, split, bound, sizes, options,
+                        seed, versions, machine
+checkpoint.safetensors  weights, best weights and Adam's moments after the last whole epoch
+checkpoint.json         epoch, multiplier and scores at the same moment
+history.csv             one line for each epoch
+model.safetensors       the weights that are exported
+scorecard.json          what was measured on held-out data; written last
+Nothing in it can execute: no pickle.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from rdedge import canonical
+from rdedge._version import __version__
+from rdedge.data.files import write_file
+from rdedge.errors import OutputError, TrainingError
+from rdedge.host.models import Mlp, MlpConfig
+from rdedge.host.training import Progress, State, Trainer
+
+_TENSORS, _STATE = "checkpoint.safetensors", "checkpoint.json"
+
+
+class RunFolder:
+    """One run on disk. Every file is written aside and renamed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self, description: dict[str, Any], *, force: bool = False) -> None:
+        """Make the folder and write run.json. Raises OutputError where a run is there already."""
+        if (self.path / "run.json").exists() and not force:
+            raise OutputError(
+                f"{self.path} holds a run already",
+                do="go on with --resume, choose another folder, or replace it with --force",
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {self.path}: {error.strerror}") from error
+        for old in (_TENSORS, _STATE, "model.safetensors", "scorecard.json", "history.csv"):
+            (self.path / old).unlink(missing_ok=True)
+        self.write_json("run.json", description)
+
+    def description(self) -> dict[str, Any]:
+        """run.json. Raises TrainingError where this is no run."""
+        return self.read_json("run.json")
+
+    def write_json(self, name: str, value: dict[str, Any]) -> None:
+        text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        write_file(self.path / name, text.encode(), force=True)
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        try:
+            value = json.loads((self.path / name).read_bytes())
+        except FileNotFoundError as error:
+            raise TrainingError(
+                f"{self.path} has no {name}", expected="the folder of a finished run of rdedge train",
+                do="check the name, or finish the run with --resume",
+            ) from error
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{self.path / name} cannot be read: {error}") from error
+        if not isinstance(value, dict):
+            raise TrainingError(f"{self.path / name} holds no object", expected="a JSON object")
+        return value
+
+    def save_checkpoint(self, trainer: Trainer) -> None:
+        """Write tensors first, then the state that names them by epoch."""
+        tensors = {k: v.detach().cpu().contiguous() for k, v in trainer.tensors().items()}
+        epoch = {"epoch": str(trainer.state.epoch)}
+        data = safetensors.torch.save(tensors, metadata=epoch)
+        write_file(self.path / _TENSORS, data, force=True)
+        state = {
+            key: canonical.finite(value) if isinstance(value, float) else value
+            for key, value in asdict(trainer.state).items()
+        }
+        self.write_json(_STATE, state)
+        write_file(self.path / "history.csv", _history(trainer.history), force=True)
+
+    def load_checkpoint(self, trainer: Trainer) -> bool:
+        """Bring the trainer to where the checkpoint is; False where there is none yet."""
+        if not (self.path / _TENSORS).exists() or not (self.path / _STATE).exists():
+            return False
+        trainer.load_tensors(self._load(_TENSORS))
+        state = self.read_json(_STATE)
+        if state.get("best_score") is None:
+            state["best_score"] = float("inf")
+        try:
+            trainer.state = State(**state)
+            rows = list(csv.reader(io.StringIO((self.path / "history.csv").read_text())))[1:]
+            trainer.history = [
+                Progress(int(r[0]), int(r[1]), *(float(v) for v in r[2:])) for r in rows
+            ]
+        except (TypeError, ValueError, OSError) as error:
+            raise TrainingError(
+                f"the checkpoint in {self.path} is damaged: {error}", do="start anew with --force"
+            ) from error
+        return True
+
+    def save_model(self, model: Mlp) -> None:
+        tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+        write_file(self.path / "model.safetensors", safetensors.torch.save(tensors), force=True)
+
+    def load_model(self) -> Mlp:
+        """The finished model, on the CPU, ready to infer."""
+        model = Mlp(MlpConfig.from_json(self.description()["model"]))
+        model.load_state_dict(self._load("model.safetensors"))
+        return model.eval()
+
+    def _load(self, name: str) -> dict[str, torch.Tensor]:
+        path = self.path / name
+        try:
+            return safetensors.torch.load(path.read_bytes())
+        except FileNotFoundError as error:
+            raise TrainingError(
+                f"{self.path} has no {name}", do="finish the run with --resume"
+            ) from error
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(f"{path} is damaged: {error}", do="train it again") from error
+
+
+def _history(history: list[Progress]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Progress.__annotations__)
+    writer.writerows([list(asdict(p).values()) for p in history])
+    return text.getvalue().encode()
+
+
+def machine() -> dict[str, Any]:
+    """What a run was made on."""
+    return {
+        "rdedge": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+

@@ -1,0 +1,344 @@
+"""Minimise the rate under a bound on the distortion: the user states a quality, never a lambda.
+
+    min over model of  R + mu * (D / V - 1),   mu by dual ascent on log mu
+
+R: estimated bits per element, D: distortion, V: the bound (in the same unit). mu rises while the
+rounded validation samples are worse than the bound and falls while they are better: that is the
+Lagrangian of arXiv 1312.7381, eq. 2, with the learned entropy model as the rate.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rdedge import metrics
+from rdedge.codec.preprocess import from_network, to_network
+from rdedge.errors import InterruptedRun, TrainingError
+from rdedge.host.models import Mlp
+from rdedge.types import Array, Bound
+
+# Where the learning rate, the multiplier and the patience start; see docs/training.md.
+_DUAL_RATE = 0.3
+_DUAL_CLIP = 0.5
+_DUAL_EVERY = 20
+_MULTIPLIER_RANGE = (-12.0, 12.0)
+_VALIDATION_LIMIT = 1024
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train. epochs: planned, early stop may end sooner. hard_share: of the epochs, at the
+    end, in which the decoder sees rounded instead of noisy latents. minutes: wall clock, None: no
+    limit. patience: share of the planned epochs without progress after which a phase ends.
+    """
+
+    epochs: int
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    hard_share: float = 0.4
+    patience: float = 0.2
+    minutes: float | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands after an epoch, in the terms that a person follows.
+
+    rate: estimated bits per element of rounded validation samples. distortion: of the same, in the
+    bound's metric. multiplier: mu. remaining_s: by the pace so far.
+    """
+
+    epoch: int
+    epochs: int
+    rate: float
+    distortion: float
+    multiplier: float
+    remaining_s: float
+
+
+@dataclass
+class State:
+    """All that changes while training; a checkpoint is this plus the tensors."""
+
+    epoch: int = 0
+    log_multiplier: float = 0.0
+    best_score: float = math.inf
+    best_epoch: int = -1
+    phase_start: int = 0
+    seconds: float = 0.0
+    finished: bool = False
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`: CUDA where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(
+            f"cannot train on {name!r}: {str(error).splitlines()[0]}",
+            expected="auto, cpu, or a CUDA device of this machine",
+        ) from error
+    return device
+
+
+class Trainer:
+    """Trains a model on train (N, *shape), aims at the bound on validation; resumable by epoch.
+
+    The order of batches and the noise of an epoch follow from the seed and its number alone, so a
+    run that was stopped and resumed ends with the same weights.
+    """
+
+    def __init__(
+        self,
+        model: Mlp,
+        train: Array,
+        validation: Array,
+        bound: Bound,
+        scale: metrics.Scale,
+        options: TrainingOptions,
+    ) -> None:
+        self.device = pick_device(options.device)
+        self.bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.model = model.to(self.device)
+        self.bound, self.scale, self.options = bound, scale, options
+        self.x = torch.from_numpy(to_network(train)).to(self.device)
+        self.validation_raw = validation[:_VALIDATION_LIMIT]
+        self.validation = torch.from_numpy(to_network(self.validation_raw)).to(self.device)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+        self.elements = model.config.elements
+        self.reference = metrics.mse_for(bound.metric, bound.value, scale)
+        if bound.metric == "mae":
+            self.reference = bound.value
+        # At high rate dR / d ln D is 1/2 log2 e bits for each latent: where mu will end, about.
+        self.state = State(log_multiplier=math.log(0.72 * model.config.latents / self.elements))
+        self.best: dict[str, Tensor] = {}
+        self.hard_from = round(options.epochs * (1.0 - options.hard_share))
+        self.history: list[Progress] = []
+
+    def excess(self, distortion: float) -> float:
+        """How far a measured distortion lies beyond the bound: 1 is just met, less is better."""
+        if self.bound.metric in ("psnr", "nrmse"):
+            mse = metrics.mse_for(self.bound.metric, max(distortion, 1e-9), self.scale)
+            return mse / self.reference
+        return distortion / self.bound.value
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, float]:
+        """(estimated bits per element, distortion in the bound's metric) of rounded validation
+        samples.
+        """
+        self.model.eval()
+        y_hat = torch.round(self.model.g_a(self.validation))
+        bits = float(self.model.prior.bits(y_hat).mean()) / self.elements
+        x_hat = self.model.g_s(y_hat).float().cpu().numpy()
+        x_hat = from_network(x_hat, str(self.validation_raw.dtype))
+        self.model.train()
+        return bits, metrics.mean(self.bound.metric, self.validation_raw, x_hat, self.scale)
+
+    def run(
+        self,
+        on_epoch: Callable[[Progress], None] = lambda _: None,
+        stop: Callable[[], bool] = lambda: False,
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Train to the end. on_epoch is told after each epoch; stop is asked after each batch and
+        ends in InterruptedRun with the state of the last whole epoch; checkpoint is called after
+        each epoch.
+        """
+        state, options = self.state, self.options
+        while not state.finished and state.epoch < options.epochs:
+            before = self._snapshot()
+            started = time.monotonic()
+            if not self._epoch(stop):
+                self._restore(before)
+                checkpoint()
+                raise InterruptedRun(
+                    f"training was stopped in epoch {state.epoch + 1} of {options.epochs}",
+                    do="go on with --resume and the run folder",
+                )
+            rate, distortion = self.validate()
+            self._keep_score(rate, distortion)
+            state.seconds += time.monotonic() - started
+            state.epoch += 1
+            left = (options.epochs - state.epoch) * state.seconds / state.epoch
+            if options.minutes is not None:
+                left = min(left, options.minutes * 60.0 - state.seconds)
+            self.history.append(
+                Progress(
+                    state.epoch,
+                    options.epochs,
+                    rate,
+                    distortion,
+                    math.exp(state.log_multiplier),
+                    left,
+                )
+            )
+            self._early_stop()
+            on_epoch(self.history[-1])
+            checkpoint()
+        state.finished = True
+        self.model.load_state_dict(self.best or self.model.state_dict())
+        self.model.eval()
+
+    def _epoch(self, stop: Callable[[], bool]) -> bool:
+        state, options = self.state, self.options
+        generator = torch.Generator(device="cpu").manual_seed(
+            options.seed * 1_000_003 + state.epoch
+        )
+        order = torch.randperm(len(self.x), generator=generator)
+        batch = min(options.batch, len(self.x))
+        batches = len(self.x) // batch
+        hard = state.epoch >= self.hard_from
+        for i in range(batches):
+            if stop():
+                return False
+            progress = (state.epoch + i / batches) / options.epochs
+            for group in self.optimizer.param_groups:
+                group["lr"] = options.learning_rate * _schedule(progress)
+            x = self.x[order[i * batch : (i + 1) * batch].to(self.device)]
+            loss = self._loss(x, hard, generator)
+            if not math.isfinite(loss.item()):
+                raise TrainingError(
+                    f"the loss is {loss.item()} in epoch {state.epoch + 1}",
+                    expected="a finite number",
+                    do="lower --learning-rate, or look for extreme values in the data",
+                )
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            if (i + 1) % _DUAL_EVERY == 0 or i + 1 == batches:
+                self._ascend(self.validate()[1])
+        return True
+
+    def _loss(self, x: Tensor, hard: bool, generator: torch.Generator) -> Tensor:
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
+            y = self.model.g_a(x)
+        y = y.float()
+        noise = torch.rand(y.shape, generator=generator).to(self.device) - 0.5
+        noisy = y + noise
+        # Rounding has no gradient: pass it straight through to the encoder.
+        y_hat = y + (torch.round(y) - y).detach() if hard else noisy
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
+            x_hat = self.model.g_s(y_hat)
+        error = x_hat.float() - x
+        if self.bound.metric == "mae":
+            distortion = error.abs().mean()
+        else:
+            distortion = (error * error).mean()
+        rate = self.model.prior.bits(noisy).mean() / self.elements
+        return rate + math.exp(self.state.log_multiplier) * distortion / self.reference
+
+    def _ascend(self, distortion: float) -> None:
+        gap = max(-_DUAL_CLIP, min(_DUAL_CLIP, self.excess(distortion) - 1.0))
+        low, high = _MULTIPLIER_RANGE
+        self.state.log_multiplier = max(
+            low, min(high, self.state.log_multiplier + _DUAL_RATE * gap)
+        )
+
+    def _keep_score(self, rate: float, distortion: float) -> None:
+        """The rate that the epoch would have with its distortion brought to the bound."""
+        state = self.state
+        score = rate + math.exp(state.log_multiplier) * (self.excess(distortion) - 1.0)
+        if state.epoch == self.hard_from and state.phase_start < self.hard_from:
+            state.phase_start, state.best_score = self.hard_from, math.inf
+        if score < state.best_score:
+            state.best_score, state.best_epoch = score, state.epoch
+            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
+    def _early_stop(self) -> None:
+        state, options = self.state, self.options
+        patience = max(3, round(options.patience * options.epochs))
+        stale = state.epoch - 1 - max(state.best_epoch, state.phase_start) >= patience
+        late = options.minutes is not None and state.seconds > options.minutes * 60.0
+        if state.epoch < self.hard_from:
+            share = 1.0 - options.hard_share
+            half_time = options.minutes is not None and (
+                state.seconds > options.minutes * 60.0 * share
+            )
+            if stale or half_time:
+                state.epoch = self.hard_from
+        elif stale or late:
+            state.finished = True
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "tensors": {k: v.clone() for k, v in self.tensors().items()},
+            "state": replace(self.state),
+        }
+
+    def _restore(self, snapshot: dict[str, Any]) -> None:
+        self.load_tensors(snapshot["tensors"])
+        self.state = snapshot["state"]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything in a checkpoint that is a tensor: weights, the best weights, Adam's moments."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        for i, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{i}.{k}": v for k, v in moments.items()}
+        return tensors
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of tensors()."""
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "adam": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = tensor.to(self.device)
+        self.model.load_state_dict(parts["model"])
+        self.best = parts["best"]
+        optimizer = self.optimizer.state_dict()
+        optimizer["state"] = {}
+        for name, tensor in parts["adam"].items():
+            i, _, key = name.partition(".")
+            optimizer["state"].setdefault(int(i), {})[key] = tensor
+        self.optimizer.load_state_dict(optimizer)
+
+
+def _schedule(progress: float) -> float:
+    """Cosine decay of the learning rate to a hundredth, after 2 % of warm-up."""
+    warm = min(1.0, 0.1 + progress / 0.02)
+    return warm * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))
+
+
+@torch.no_grad()
+def latents(model: Mlp, x: Array, batch: int = 4096) -> Array:
+    """g_a of samples x: (N, *shape), any dtype; returns y (N, C) float32 on the CPU."""
+    device = next(model.parameters()).device
+    model.eval()
+    parts = [
+        model.g_a(torch.from_numpy(to_network(x[i : i + batch])).to(device)).float().cpu().numpy()
+        for i in range(0, len(x), batch)
+    ]
+    return np.concatenate(parts)
+
+
+@torch.no_grad()
+def reconstructions(model: Mlp, y_hat: Array, dtype: str, batch: int = 4096) -> Array:
+    """g_s of y_hat: (N, C) float32; returns x_hat (N, *shape) in the dtype of the source."""
+    device = next(model.parameters()).device
+    model.eval()
+    parts = [
+        model.g_s(torch.from_numpy(y_hat[i : i + batch]).to(device)).float().cpu().numpy()
+        for i in range(0, len(y_hat), batch)
+    ]
+    return from_network(np.concatenate(parts), dtype)
