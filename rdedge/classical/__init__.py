@@ -1,0 +1,1 @@
+"""Classical codecs behind one interface, and what they reach: the yardsticks."""

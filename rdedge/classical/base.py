@@ -1,0 +1,179 @@
+"""What every classical codec offers: encode at a setting, decode, and what there is to search over.
+
+A codec is a thin wrapper of a library that others maintain. Its library is imported when the codec
+is asked for, never before, so that this room stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from rdedge.errors import ConfigError, FormatError, MissingError, ShapeError
+from rdedge.types import Array
+
+# What a codec takes: "grey", a picture (H, W) uint8; "array", any shape and numeric dtype.
+SampleForm = Literal["grey", "array"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way of running a codec.
+
+    text: what a person reads and what finds the setting again, such as "quality 40, speed 4".
+    options: names and values for the library's call.
+    lossless: whether every value comes back as it was.
+    """
+
+    text: str
+    options: tuple[tuple[str, Any], ...] = ()
+    lossless: bool = False
+
+    def option(self, name: str) -> Any:
+        """The value of one option."""
+        return dict(self.options)[name]
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Lossy settings of one kind, from the fewest bytes to the most faithful.
+
+    slow: True where the same rungs as in the ladder before it are tried with more effort; a search
+        then looks only near what the ladder before it found.
+    """
+
+    name: str
+    settings: tuple[Setting, ...]
+    slow: bool = False
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A whole file as the library made it, headers included, and the setting that made it."""
+
+    data: bytes
+    setting: Setting
+
+
+class ClassicalCodec(ABC):
+    """A codec that somebody else made.
+
+    name: what it is called here and in tables.
+    takes: the forms of sample that it takes.
+    module: the module whose absence means that the codec cannot be used.
+    package: what that module is installed from.
+    extra: the extra of rdedge that brings it; None where Python itself does.
+    """
+
+    name: ClassVar[str]
+    takes: ClassVar[frozenset[SampleForm]]
+    module: ClassVar[str]
+    package: ClassVar[str]
+    extra: ClassVar[str | None] = "classical"
+
+    @abstractmethod
+    def version(self) -> str:
+        """Name and version of the library that does the work."""
+
+    @abstractmethod
+    def ladders(self) -> tuple[Ladder, ...]:
+        """Lossy settings to search over; empty for a codec without loss."""
+
+    @abstractmethod
+    def lossless(self) -> tuple[Setting, ...]:
+        """Settings without loss, worth trying all; empty for a codec that has none."""
+
+    @abstractmethod
+    def _encode(self, x: Array, setting: Setting) -> bytes:
+        """x: of a form in takes, C-contiguous; returns a whole file."""
+
+    @abstractmethod
+    def _decode(self, data: bytes, shape: tuple[int, ...], dtype: str) -> Array:
+        """Undo _encode; may raise whatever the library raises."""
+
+    def require(self) -> None:
+        """Raise MissingError where the codec's library is not installed."""
+        library(self.module, self.package, self.extra, self.name)
+
+    def settings(self) -> tuple[Setting, ...]:
+        """All settings: those of the ladders in their order, then those without loss."""
+        return tuple(s for ladder in self.ladders() for s in ladder.settings) + self.lossless()
+
+    def setting(self, text: str) -> Setting:
+        """The setting whose text this is."""
+        for setting in self.settings():
+            if setting.text == text:
+                return setting
+        raise ConfigError(
+            f"{self.name} has no setting {text!r}",
+            expected="one of " + "; ".join(s.text for s in self.settings()[:4]) + "; ...",
+        )
+
+    def encode(self, x: Array, setting: Setting) -> Encoded:
+        """Code x at a setting.
+
+        x: (H, W) uint8 for a codec that takes "grey", any shape and numeric dtype for "array".
+        Raises ShapeError where x has another form, MissingError without the library.
+        """
+        if "array" not in self.takes and (x.ndim != 2 or x.dtype != np.uint8 or x.size == 0):
+            raise ShapeError(
+                f"{self.name} cannot code an array of shape {x.shape} and dtype {x.dtype}",
+                expected="a grey picture (H, W) uint8",
+            )
+        return Encoded(self._encode(np.ascontiguousarray(x), setting), setting)
+
+    def decode(self, data: bytes, shape: tuple[int, ...], dtype: str = "uint8") -> Array:
+        """Undo encode: an array of the shape and dtype that were coded.
+
+        Raises FormatError where data is not a whole file of this codec and that shape.
+        """
+        try:
+            x = self._decode(data, shape, dtype)
+        except MissingError:
+            raise
+        except Exception as e:  # each library has errors of its own
+            raise FormatError(
+                f"{self.name} cannot read these {len(data)} bytes: {e}",
+                expected=f"a whole {self.name} file",
+            ) from e
+        if x.shape != shape or x.dtype != np.dtype(dtype):
+            raise FormatError(
+                f"a {self.name} file holds shape {x.shape}, dtype {x.dtype}",
+                expected=f"shape {shape}, dtype {dtype}",
+            )
+        return x
+
+
+def library(module: str, package: str, extra: str | None, codec: str) -> Any:
+    """Import a library when it is needed, or say what to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as e:
+        raise MissingError(
+            f"{codec} needs {package}, which is not installed",
+            do=f"pip install 'rdedge[{extra}]'" if extra else "use a Python built with it",
+        ) from e
+
+
+def ladder(
+    name: str, key: str, values: tuple[Any, ...], slow: bool = False, **options: Any
+) -> Ladder:
+    """A ladder over the values of one option, the others being the same on every rung."""
+    suffix = "".join(f", {n} {_short(v)}" for n, v in options.items())
+    return Ladder(
+        name,
+        tuple(
+            Setting(f"{key} {_short(v)}{suffix}", ((key, v), *options.items())) for v in values
+        ),
+        slow,
+    )
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+

@@ -1,0 +1,51 @@
+"""Which classical codecs there are. A codec's file is imported when the codec is asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+from rdedge.classical.base import ClassicalCodec
+from rdedge.errors import ConfigError, MissingError
+
+# Name -> (module, class). Sorted by name.
+_CODECS: dict[str, tuple[str, str]] = {
+    "avif": ("avif", "Avif"),
+    "jpeg": ("jpeg", "Jpeg"),
+    "jpeg2000": ("jpeg2000", "Jpeg2000"),
+    "jpegxl": ("jpegxl", "JpegXl"),
+    "lzma": ("lzma", "Lzma"),
+    "png": ("png", "Png"),
+    "webp": ("webp", "WebP"),
+    "zstd": ("zstd", "Zstd"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """All codecs, whether their libraries are installed or not."""
+    return tuple(_CODECS)
+
+
+def get(name: str) -> ClassicalCodec:
+    """One codec, ready for use.
+
+    Raises ConfigError where there is none of that name, MissingError where its library is missing.
+    """
+    if name not in _CODECS:
+        raise ConfigError(f"no classical codec is called {name!r}", expected=", ".join(_CODECS))
+    module, cls = _CODECS[name]
+    codec = getattr(importlib.import_module(f"rdedge.classical.{module}"), cls)()
+    assert isinstance(codec, ClassicalCodec)
+    codec.require()
+    return codec
+
+
+def available() -> tuple[str, ...]:
+    """The codecs whose libraries are installed here, by name."""
+    found = []
+    for name in _CODECS:
+        try:
+            get(name)
+        except MissingError:
+            continue
+        found.append(name)
+    return tuple(found)

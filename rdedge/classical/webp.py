@@ -1,0 +1,26 @@
+"""WebP through Pillow (RFC 9649), always at method 6, its greatest effort."""
+
+from __future__ import annotations
+
+from rdedge.classical.base import Ladder, Setting, ladder
+from rdedge.classical.pillow import PillowCodec
+from rdedge.types import Array
+
+
+class WebP(PillowCodec):
+    """Grey pictures, with loss (VP8) or without."""
+
+    name = "webp"
+    feature = "webp"
+    format = "WEBP"
+
+    def ladders(self) -> tuple[Ladder, ...]:
+        return (ladder("lossy", "quality", tuple(range(101)), method=6),)
+
+    def lossless(self) -> tuple[Setting, ...]:
+        # Without loss, quality means effort.
+        options = (("lossless", True), ("quality", 100), ("method", 6))
+        return (Setting("lossless, effort 100, method 6", options, lossless=True),)
+
+    def _encode(self, x: Array, setting: Setting) -> bytes:
+        return self._save(self._image(x), **dict(setting.options))
