@@ -1,10 +1,15 @@
 """The NumPy twin of rans.c: the same bytes, K symbols (one row of the lanes) at a time.
 
-With few lanes a row is too short for vectors; then the states are Python integers.
+A row is some ten NumPy calls, so what costs is the calls: operands are whole rows (a scalar operand
+takes twice as long), results go to rows that are there, and a state's words are its halves seen as
+uint32. With few lanes a row is too short for vectors; then the states are Python integers.
 """
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -19,17 +24,22 @@ __all__ = ["NumpyCoder"]
 
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
+Places = NDArray[np.intp]
 Uint64s = NDArray[np.uint64]
 Words = NDArray[np.uint32]
 
 LOWER = 1 << 31
 UPPER = 1 << 63
 _SLOT = TOTAL - 1
+_LOW, _HIGH = (0, 1) if sys.byteorder == "little" else (1, 0)
 
 # Below so many lanes Python integers are faster than vectors.
-_VECTOR_LANES = 16
+_VECTOR_LANES = 8
 
-# A table of all slots takes 256 KB for each table; above so many tables entries are searched for.
+# Symbols whose tables are looked up at a time: their rows stay in the cache.
+_BLOCK = 1 << 14
+
+# A table of all slots takes 768 KB for each table; above so many tables entries are searched for.
 _SLOT_TABLES_MAX = 64
 
 
@@ -42,70 +52,93 @@ class NumpyCoder:
 
     def encode(self, symbols: Int32s, lanes: int) -> tuple[bytes, bytes]:
         """Code symbols, (n,) int32; returns the streams latents and escapes."""
-        entries, escapes = self._entries(symbols)
-        frequencies = self._tables.flat_frequencies[entries]
-        starts = self._tables.flat_starts[entries]
+        escapes: list[bytes] = []
+        words: list[Words] = []
         if lanes < _VECTOR_LANES:
-            states, words = _encode_few(frequencies, starts, lanes)
+            states = [0 if lanes == 1 else LOWER] * lanes
+            for start, entries in self._blocks_backwards(symbols, escapes):
+                words.append(self._encode_few(states, entries, start))
         else:
-            states, words = _encode_rows(frequencies, starts, lanes)
+            vector = np.full(lanes, LOWER, np.uint64)
+            for start, entries in self._blocks_backwards(symbols, escapes):
+                self._encode_rows(vector, entries, start, words)
+            states = [int(state) for state in vector]
+        body = np.concatenate([np.empty(0, np.uint32), *words[::-1]]).astype("<u4").tobytes()
         if lanes == 1:
-            bits = states[0].bit_length()
-            head = states[0].to_bytes(max(-(-bits // 8), 5 if words else 0), "little")
+            used = -(-states[0].bit_length() // 8)
+            head = states[0].to_bytes(max(used, 5 if body else 0), "little")
         else:
-            head = b"".join(state.to_bytes(8, "little") for state in states)
-        return head + words, escapes
+            head = np.array(states, "<u8").tobytes()
+        return head + body, b"".join(escapes[::-1])
 
     def decode(self, latents: bytes, escapes: bytes, count: int, lanes: int) -> Int32s:
         """Decode count symbols; raises FormatError or TruncatedError."""
         states, words = _split(latents, lanes)
+        symbols = np.empty(count, np.int32)
+        outside: list[Places] = []
         if lanes < _VECTOR_LANES:
-            slots = self._decode_few(states, words, count)
+            self._decode_few(states, words, symbols, outside)
         else:
-            slots = self._decode_rows(states, words, count)
-        places = self._places(count)
-        entries = self._find(places, slots)
-        tables = self._tables
-        entry = entries - tables.first[places]
-        symbols = entry + tables.minimum[places]
-        outside = np.flatnonzero(entry == tables.regular[places])
-        t = places[outside] if places.size > 1 else np.resize(places, outside.size)
-        symbols[outside] = _read_escapes(
-            escapes, tables.minimum[t].tolist(), tables.regular[t].tolist()
+            self._decode_rows(np.array(states, np.uint64), words, symbols, outside)
+        where = np.concatenate([np.empty(0, np.intp), *outside])
+        t = self._index[where % self._index.size]
+        symbols[where] = _read_escapes(
+            escapes, self._tables.minimum[t].tolist(), self._tables.regular[t].tolist()
         )
-        return symbols.astype(np.int32)
-
-    def _places(self, count: int) -> NDArray[np.intp]:
-        """The table of each of count symbols; one table for all as shape (1,)."""
-        if self._index.size == 1:
-            return self._index.astype(np.intp)
-        return np.resize(self._index, count).astype(np.intp)
-
-    def _entries(self, symbols: Int32s) -> tuple[NDArray[np.intp], bytes]:
-        """Which entry of all tables codes each symbol, and the escapes."""
-        tables = self._tables
-        places = self._places(symbols.size)
-        minimum = tables.minimum[places].astype(np.int64)
-        regular = tables.regular[places]
-        entry = symbols - minimum
-        inside = (entry >= 0) & (entry < regular)
-        escapes = bytearray()
-        if not inside.all():
-            outside = ~inside
-            one = places.size == 1
-            values = escape_values(
-                symbols[outside].astype(np.int64),
-                minimum if one else minimum[outside],
-                regular if one else regular[outside],
-            )
-            for value in values.tolist():
-                append_varint(escapes, value)
-            entry = np.where(inside, entry, regular)
-        return (entry + tables.first[places]).astype(np.intp), bytes(escapes)
+        return symbols
 
     @cached_property
-    def _flat_keys(self) -> Int64s:
-        """Table and first slot of every entry, ascending."""
+    def _cycle(self) -> NDArray[np.uint16]:
+        """The index, long enough for any block to be a slice of it."""
+        return np.resize(self._index, self._index.size + _BLOCK)
+
+    def _places(self, start: int, stop: int) -> Places:
+        """The tables of symbols start to stop; one table for all as shape (1,)."""
+        if self._index.size == 1:
+            return self._index.astype(np.intp)
+        shift = start % self._index.size
+        return self._cycle[shift : shift + stop - start].astype(np.intp)
+
+    def _blocks_backwards(
+        self, symbols: Int32s, escapes: list[bytes]
+    ) -> Iterator[tuple[int, Places]]:
+        """Where a block starts and the entries of its symbols; the last block first.
+
+        Blocks start at multiples of _BLOCK, so at lane 0. Appends the escapes of each block.
+        """
+        tables = self._tables
+        regular = tables.regular.astype(np.uint32)
+        first = tables.first.astype(np.intp)
+        for start in range((symbols.size - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
+            some = symbols[start : start + _BLOCK]
+            places = self._places(start, start + some.size)
+            minimum, last = tables.minimum[places], regular[places]
+            # What wraps around is outside too: an entry is below 4096, and no table wraps.
+            entry = (some - minimum).view(np.uint32)
+            if (entry >= last).any():
+                outside = entry >= last
+                values = escape_values(
+                    some[outside].astype(np.int64),
+                    np.broadcast_to(minimum, some.shape)[outside].astype(np.int64),
+                    np.broadcast_to(last, some.shape)[outside].astype(np.int64),
+                )
+                escapes.append(_write_escapes(values))
+                entry = np.minimum(entry, last)
+            entries = entry.astype(np.intp)
+            entries += first[places]
+            yield start, entries
+
+    @cached_property
+    def _wide_frequencies(self) -> Uint64s:
+        return self._tables.flat_frequencies.astype(np.uint64)
+
+    @cached_property
+    def _wide_starts(self) -> Uint64s:
+        return self._tables.flat_starts.astype(np.uint64)
+
+    @cached_property
+    def _keys(self) -> Int64s:
+        """Table (upper bits) and first slot (lower 16) of every entry, ascending."""
         tables = self._tables
         t = np.repeat(np.arange(len(tables), dtype=np.int64), tables.regular + 1)
         keys: Int64s = t << PRECISION_BITS | tables.flat_starts
@@ -120,134 +153,183 @@ class NumpyCoder:
         )
 
     @cached_property
-    def _slot_steps(self) -> Words:
+    def _slot_steps(self) -> Uint64s:
         """Frequency (upper half) and slot less start (lower half), for every slot."""
-        entries = self._slot_entries
-        f = self._tables.flat_frequencies.astype(np.uint32)[entries]
-        slots = np.resize(np.arange(TOTAL, dtype=np.uint32), entries.size)
-        steps: Words = f << np.uint32(16) | (slots - self._tables.flat_starts[entries])
+        slots = np.resize(np.arange(TOTAL, dtype=np.uint64), self._slot_entries.size)
+        rest = slots - self._wide_starts[self._slot_entries]
+        steps: Uint64s = self._wide_frequencies[self._slot_entries] << np.uint64(32) | rest
         return steps
 
-    def _find(self, places: NDArray[np.intp], slots: NDArray[np.uint16]) -> NDArray[np.intp]:
-        keys = places << PRECISION_BITS | slots
-        if len(self._tables) <= _SLOT_TABLES_MAX:
-            return self._slot_entries[keys].astype(np.intp)
-        found: NDArray[np.intp] = np.searchsorted(self._flat_keys, keys, side="right") - 1
-        return found
+    def _encode_few(self, states: list[int], entries: Places, start: int) -> Words:
+        """Symbol after symbol with Python integers; returns the words."""
+        lanes = len(states)
+        words: list[int] = []
+        lane = (start + entries.size - 1) % lanes
+        frequencies = self._tables.flat_frequencies[entries[::-1]].tolist()
+        starts = self._tables.flat_starts[entries[::-1]].tolist()
+        for f, c in zip(frequencies, starts, strict=True):
+            x = states[lane]
+            if x >= f << 47:
+                words.append(x & 0xFFFFFFFF)
+                x >>= 32
+            quotient, rest = divmod(x, f)
+            states[lane] = (quotient << PRECISION_BITS) + c + rest
+            lane = (lane or lanes) - 1
+        return np.array(words[::-1], np.uint32)
 
-    def _decode_few(self, states: list[int], words: Words, count: int) -> NDArray[np.uint16]:
-        """Lane after lane with Python integers; returns the slots, (count,)."""
+    def _encode_rows(
+        self, states: Uint64s, entries: Places, start: int, words: list[Words]
+    ) -> None:
+        """Row after row of a block, last first; appends the words of each."""
+        lanes = states.size
+        frequencies = self._wide_frequencies.take(entries)
+        starts = self._wide_starts.take(entries)
+        limits = frequencies << np.uint64(47)
+        spreads = np.uint64(TOTAL) - frequencies
+        emit = np.empty(lanes, bool)
+        quotient = np.empty(lanes, np.uint64)
+        low, high = states.view(np.uint32)[_LOW::2], states.view(np.uint32)[_HIGH::2]
+        row, rest = states, entries.size % lanes
+        begin = entries.size - (rest or lanes)
+        for begin in range(begin, -1, -lanes):
+            end = begin + lanes
+            if end > entries.size:
+                m = entries.size - begin
+                row, emit_row, quotient_row = states[:m], emit[:m], quotient[:m]
+            else:
+                row, emit_row, quotient_row = states, emit, quotient
+            np.greater_equal(row, limits[begin:end], emit_row)
+            where = emit_row.nonzero()[0]
+            words.append(low[where])
+            low[where] = high[where]
+            high[where] = 0
+            np.floor_divide(row, frequencies[begin:end], quotient_row)
+            np.multiply(quotient_row, spreads[begin:end], quotient_row)
+            np.add(row, starts[begin:end], row)
+            np.add(row, quotient_row, row)
+
+    def _decode_few(
+        self, states: list[int], words: Words, symbols: Int32s, outside: list[Places]
+    ) -> None:
+        """Symbol after symbol with Python integers."""
         lanes = len(states)
         tables = self._tables
+        index, period = self._index.tolist(), self._index.size
+        keys = self._keys.tolist()
         frequencies = tables.flat_frequencies.tolist()
-        starts = tables.flat_starts.tolist()
-        slots = np.empty(count, np.uint16)
+        symbol_of = (tables.minimum - tables.first).tolist()
+        last = (tables.first + tables.regular).tolist()
         left = iter(words.tolist())
-        small = len(tables) <= _SLOT_TABLES_MAX
-        period = self._index.size
-        index = self._index.tolist()
-        for i in range(count):
-            x = states[i % lanes]
-            slot = x & _SLOT
-            key = index[i % period] << PRECISION_BITS | slot
-            if small:
-                entry = int(self._slot_entries[key])
-            else:
-                entry = int(np.searchsorted(self._flat_keys, key, side="right")) - 1
-            x = frequencies[entry] * (x >> PRECISION_BITS) + slot - starts[entry]
+        escaped: list[int] = []
+        for i in range(symbols.size):
+            lane = i % lanes
+            x = states[lane]
+            t = index[i % period]
+            key = t << PRECISION_BITS | x & _SLOT
+            entry = bisect_right(keys, key) - 1
+            x = frequencies[entry] * (x >> PRECISION_BITS) + key - keys[entry]
             if x < LOWER:
                 word = next(left, None)
                 if word is not None:
                     x = x << 32 | word
-            states[i % lanes] = x
-            slots[i] = slot
+            states[lane] = x
+            if entry == last[t]:
+                escaped.append(i)
+            else:
+                symbols[i] = symbol_of[t] + entry
+        outside.append(np.array(escaped, np.intp))
         if next(left, None) is not None:
             raise fault_error(Fault.WORDS_LEFT)
         if any(x != (0 if lanes == 1 else LOWER) for x in states):
             raise fault_error(Fault.START_STATE)
-        return slots
 
-    def _decode_rows(self, states: list[int], words: Words, count: int) -> NDArray[np.uint16]:
-        """All lanes at a time; returns the slots, (count,)."""
-        lanes = len(states)
-        x = np.array(states, np.uint64)
-        small = len(self._tables) <= _SLOT_TABLES_MAX
-        slots = np.empty(count, np.uint16)
-        wide = words.astype(np.uint64)
-        base = self._places(count) << PRECISION_BITS
+    def _decode_rows(
+        self, states: Uint64s, words: Words, symbols: Int32s, outside: list[Places]
+    ) -> None:
+        """Block after block, each row after row."""
+        tables = self._tables
+        symbol_of = (tables.minimum - tables.first).astype(np.int64)
+        last = tables.first + tables.regular
+        small = len(tables) <= _SLOT_TABLES_MAX
+        # Lanes may ask for words that are not there; the zeros cannot end in the start state.
+        padded = np.concatenate([words, np.zeros(states.size, np.uint32)])
         position = 0
-        for start in range(0, count, lanes):
-            m = min(lanes, count - start)
-            row = x[:m]
-            slot = (row & np.uint64(_SLOT)).astype(np.intp)
-            slots[start : start + m] = slot
-            key = slot + (base if base.size == 1 else base[start : start + m])
-            if small:
-                step = self._slot_steps[key].astype(np.uint64)
-                f = step >> np.uint64(16)
-                rest = step & np.uint64(_SLOT)
+        for start in range(0, symbols.size, _BLOCK):
+            stop = min(start + _BLOCK, symbols.size)
+            places = self._places(start, stop)
+            keys = np.empty(stop - start, np.intp)
+            if places.size > 1:
+                np.left_shift(places, PRECISION_BITS, keys)
             else:
-                entry = np.searchsorted(self._flat_keys, key, side="right") - 1
-                f = self._tables.flat_frequencies[entry].astype(np.uint64)
-                rest = (slot - self._tables.flat_starts[entry]).astype(np.uint64)
-            row >>= np.uint64(PRECISION_BITS)
-            row *= f
-            row += rest
-            low = np.flatnonzero(row < np.uint64(LOWER))
-            fresh = wide[position : position + low.size]
-            low = low[: fresh.size]
-            row[low] = row[low] << np.uint64(32) | fresh
-            position += fresh.size
+                keys.fill(int(places[0]) << PRECISION_BITS)
+            position = self._decode_block(states, padded, words.size, position, keys, small)
+            if small:
+                entries = self._slot_entries.take(keys).astype(np.int64)
+            else:
+                entries = np.searchsorted(self._keys, keys, side="right") - 1
+            symbols[start:stop] = entries + symbol_of[places]
+            escaped = np.flatnonzero(entries == last[places])
+            if escaped.size:
+                outside.append(escaped + start)
         if position < words.size:
             raise fault_error(Fault.WORDS_LEFT)
-        if (x != np.uint64(LOWER)).any():
+        if position > words.size or (states != np.uint64(LOWER)).any():
             raise fault_error(Fault.START_STATE)
-        return slots
+
+    def _decode_block(
+        self,
+        states: Uint64s,
+        words: Words,
+        size: int,
+        position: int,
+        keys: Places,
+        small: bool,
+    ) -> int:
+        """The rows of a block. keys: the tables, shifted; gets the slots too. Returns position."""
+        lanes = states.size
+        slot_mask, low_half = np.full((2, lanes), [[_SLOT], [0xFFFFFFFF]], np.uint64)
+        shift, shift_half = np.full((2, lanes), [[PRECISION_BITS], [32]], np.uint64)
+        lower = np.full(lanes, LOWER, np.uint64)
+        slot, step, below = np.empty_like(states), np.empty_like(states), np.empty(lanes, bool)
+        low, high = states.view(np.uint32)[_LOW::2], states.view(np.uint32)[_HIGH::2]
+        steps = self._slot_steps if small else step
+        row = states
+        for begin in range(0, keys.size, lanes):
+            key = keys[begin : begin + lanes]
+            if key.size < lanes:
+                m = key.size
+                row, slot, step, below = states[:m], slot[:m], step[:m], below[:m]
+                slot_mask, low_half, shift = slot_mask[:m], low_half[:m], shift[:m]
+                shift_half, lower = shift_half[:m], lower[:m]
+            np.bitwise_and(row, slot_mask, slot)
+            np.bitwise_or(key, slot.view(np.intp), key)
+            np.right_shift(row, shift, row)
+            if small:
+                steps.take(key, None, step, "clip")
+                np.right_shift(step, shift_half, slot)
+                np.bitwise_and(step, low_half, step)
+            else:
+                entry = np.searchsorted(self._keys, key, side="right") - 1
+                np.subtract(slot, self._wide_starts[entry], step)
+                slot = self._wide_frequencies[entry]
+            np.multiply(row, slot, row)
+            np.add(row, step, row)
+            np.less(row, lower, below)
+            where = below.nonzero()[0]
+            high[where] = low[where]
+            fresh = words[position : position + where.size]
+            low[where] = fresh
+            position += where.size
+            if position > size:
+                break
+        return position
 
 
-def _encode_few(
-    frequencies: NDArray[np.uint16], starts: NDArray[np.uint16], lanes: int
-) -> tuple[list[int], bytes]:
-    """Symbol after symbol, last first; returns the states and the words as bytes."""
-    states = [0 if lanes == 1 else LOWER] * lanes
-    words: list[int] = []
-    lane = (frequencies.size - 1) % lanes
-    for f, c in zip(frequencies.tolist()[::-1], starts.tolist()[::-1], strict=True):
-        x = states[lane]
-        if x >= f << 47:
-            words.append(x & 0xFFFFFFFF)
-            x >>= 32
-        quotient, rest = divmod(x, f)
-        states[lane] = (quotient << PRECISION_BITS) + c + rest
-        lane = (lane or lanes) - 1
-    words.reverse()
-    return states, np.array(words, "<u4").tobytes()
-
-
-def _encode_rows(
-    frequencies: NDArray[np.uint16], starts: NDArray[np.uint16], lanes: int
-) -> tuple[list[int], bytes]:
-    """Row after row, last first; returns the states and the words as bytes."""
-    n = frequencies.size
-    f = frequencies.astype(np.uint64)
-    c = starts.astype(np.uint64)
-    limit = f << np.uint64(47)
-    spread = np.uint64(TOTAL) - f
-    emitted = np.empty(n, bool)
-    low = np.empty(n, np.uint64)
-    x = np.full(lanes, LOWER, np.uint64)
-    first = (n - 1) // lanes * lanes if n else -1
-    for start in range(first, -1, -lanes):
-        row = x[: n - start]
-        here = slice(start, start + row.size)
-        low[here] = row
-        emit = np.greater_equal(row, limit[here], out=emitted[here])
-        row >>= emit.astype(np.uint64) << np.uint64(5)
-        quotient = row // f[here]
-        quotient *= spread[here]
-        row += c[here]
-        row += quotient
-    return [int(state) for state in x], low[emitted].astype("<u4").tobytes()
+def _write_escapes(values: Uint64s) -> bytes:
+    out = bytearray()
+    for value in values.tolist():
+        append_varint(out, value)
+    return bytes(out)
 
 
 def _split(latents: bytes, lanes: int) -> tuple[list[int], Words]:

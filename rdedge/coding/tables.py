@@ -314,7 +314,9 @@ def _share(p: NDArray[np.float64]) -> list[int]:
     return [int(k) for k in f]
 
 
-def tables_from_counts(minimum: Sequence[int], weights: Sequence[NDArray[np.float64]]) -> Tables:
+def tables_from_counts(
+    minimum: Sequence[int] | NDArray[np.integer], weights: Sequence[NDArray[np.float64]]
+) -> Tables:
     """Tables from weights: weights[t] has n_t regular entries and last the escape's weight.
 
     A weight of 0 still gets a frequency of 1.
