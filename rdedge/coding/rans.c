@@ -287,10 +287,11 @@ static int get_escape(const Table *table, const uint8_t **escapes, const uint8_t
 typedef struct {
     const uint8_t *word, *words_end;
     const uint8_t *escape, *escapes_end;
+    int escape_fault; /* the first; decoding goes on, since a fault of the states comes before it */
 } Input;
 
-/* n symbols from index[j] on; no more than n words are left to read where `plenty` is 0. */
-INLINE int decode_run(const Model *m, int32_t *symbols, int64_t i, int64_t j, int64_t n,
+/* n symbols from index[j] on. With `plenty`, at least n words are left. */
+INLINE void decode_run(const Model *m, int32_t *symbols, int64_t i, int64_t j, int64_t n,
                       int64_t mask, uint64_t *states, Input *in, int one_table, int plenty)
 {
     const DecodeEntry *entries = AT(DecodeEntry, m->decode);
@@ -320,42 +321,37 @@ INLINE int decode_run(const Model *m, int32_t *symbols, int64_t i, int64_t j, in
         states[i & mask] = x;
         symbols[i] = entry->symbol;
         if (!LIKELY((uint16_t)(entry->start + entry->frequency) != 0)) {
-            int wrong = get_escape(tables + t, &in->escape, in->escapes_end, symbols + i);
-            if (wrong)
-                return wrong;
+            if (!in->escape_fault)
+                in->escape_fault = get_escape(tables + t, &in->escape, in->escapes_end,
+                                              symbols + i);
         }
     }
     in->word = w;
-    return OK;
 }
 
-INLINE int decode_all(const Model *m, int32_t *symbols, int64_t n, int64_t lanes,
+INLINE void decode_all(const Model *m, int32_t *symbols, int64_t n, int64_t lanes,
                       uint64_t *states, Input *in, int one_table)
 {
     int64_t i = 0, j = 0;
     while (i < n) {
         int64_t run = n - i;
         int64_t words = (in->words_end - in->word) >> 2;
-        int wrong;
         if (!one_table && run > m->period - j)
             run = m->period - j;
         if (words >= CHUNK) {
             if (run > words)
                 run = words;
-            wrong = decode_run(m, symbols, i, j, run, lanes - 1, states, in, one_table, 1);
+            decode_run(m, symbols, i, j, run, lanes - 1, states, in, one_table, 1);
         } else {
             if (run > CHUNK && words)
                 run = CHUNK;
-            wrong = decode_run(m, symbols, i, j, run, lanes - 1, states, in, one_table, 0);
+            decode_run(m, symbols, i, j, run, lanes - 1, states, in, one_table, 0);
         }
-        if (wrong)
-            return wrong;
         i += run;
         j += run;
         if (j == m->period || one_table)
             j = 0;
     }
-    return OK;
 }
 
 /* Decodes n symbols from the stream data[bytes] and its escapes. Returns OK or what is wrong. */
@@ -387,16 +383,18 @@ EXPORT int32_t rdedge_rans_decode(const Model *model, const uint8_t *data, int64
                 return STATE_FORM;
         }
     }
-    Input in = {data + head, data + bytes, escapes, escapes + escape_bytes};
-    int wrong = model->period == 1 ? decode_all(model, symbols, n, lanes, states, &in, 1)
-                                   : decode_all(model, symbols, n, lanes, states, &in, 0);
-    if (wrong)
-        return wrong;
+    Input in = {data + head, data + bytes, escapes, escapes + escape_bytes, OK};
+    if (model->period == 1)
+        decode_all(model, symbols, n, lanes, states, &in, 1);
+    else
+        decode_all(model, symbols, n, lanes, states, &in, 0);
     if (in.word != in.words_end)
         return WORDS_LEFT;
     for (int64_t k = 0; k < lanes; k++)
         if (states[k] != (lanes == 1 ? 0 : LOWER))
             return START_STATE;
+    if (in.escape_fault)
+        return in.escape_fault;
     if (in.escape != in.escapes_end)
         return ESCAPE_LEFT;
     return OK;
