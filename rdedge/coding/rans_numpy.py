@@ -189,9 +189,8 @@ class NumpyCoder:
         emit = np.empty(lanes, bool)
         quotient = np.empty(lanes, np.uint64)
         low, high = states.view(np.uint32)[_LOW::2], states.view(np.uint32)[_HIGH::2]
-        row, rest = states, entries.size % lanes
-        begin = entries.size - (rest or lanes)
-        for begin in range(begin, -1, -lanes):
+        row, last = states, (entries.size - 1) // lanes * lanes
+        for begin in range(last, -1, -lanes):
             end = begin + lanes
             if end > entries.size:
                 m = entries.size - begin
