@@ -31,8 +31,9 @@ def symbols_of(y: Array, step: float) -> Array:
     return quantise(y.reshape(-1), step, ROUNDING).reshape(y.shape)
 
 
-def fit_step(y: Array, x: Array, synthesis: Callable[[Array], Array], bound: Bound,
-             scale: metrics.Scale) -> tuple[float, float] | None:
+def fit_step(
+    y: Array, x: Array, synthesis: Callable[[Array], Array], bound: Bound, scale: metrics.Scale
+) -> tuple[float, float] | None:
     """The largest step at which the mean bound is met, and the distortion there; None if there is
     none down to 1/64 of the step trained with.
 
@@ -66,8 +67,9 @@ def fit_step(y: Array, x: Array, synthesis: Callable[[Array], Array], bound: Bou
     return float(kept), value if float(kept) == low else distortion(float(kept))
 
 
-def cross_fit(y: Array, x: Array, synthesis: Callable[[Array], Array], bound: Bound,
-              scale: metrics.Scale) -> list[float]:
+def cross_fit(
+    y: Array, x: Array, synthesis: Callable[[Array], Array], bound: Bound, scale: metrics.Scale
+) -> list[float]:
     """Distortions on each half of the held-out samples with the step fitted on the other half:
     what new data like it will show. Empty where a half cannot meet the bound."""
     middle = len(x) // 2

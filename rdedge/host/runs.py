@@ -69,7 +69,8 @@ class RunFolder:
             value = json.loads((self.path / name).read_bytes())
         except FileNotFoundError as error:
             raise TrainingError(
-                f"{self.path} has no {name}", expected="the folder of a finished run of rdedge train",
+                f"{self.path} has no {name}",
+                expected="the folder of a finished run of rdedge train",
                 do="check the name, or finish the run with --resume",
             ) from error
         except (OSError, ValueError) as error:
@@ -151,5 +152,3 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-
-

@@ -1,0 +1,189 @@
+"""Bundle `.rdb`: the one file that carries a codec (FORMAT.md, section 5)."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rdedge import canonical
+from rdedge.bundle import archive
+from rdedge.bundle.manifest import Manifest, Member, identity_of, sha256
+from rdedge.coding.tables import Tables
+from rdedge.data.files import write_file
+from rdedge.errors import BundleError, FormatError
+from rdedge.types import Array
+
+MANIFEST = "manifest.json"
+# In the order of the file.
+MEMBERS = (
+    "encoder.onnx",
+    "decoder.onnx",
+    "tables.bin",
+    "profile.json",
+    "recipe.json",
+    "scorecard.json",
+    "reference/inputs.npy",
+    "reference/symbols.npy",
+    "reference/packet.bin",
+    "reference/outputs.npy",
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Reference vectors. inputs: (N, *shape) in the source's dtype; symbols: (N, C) int32; packet:
+    what encoding them gives; outputs: (N, *shape), what decoding it gives."""
+
+    inputs: Array
+    symbols: Array
+    packet: bytes
+    outputs: Array
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A codec, checked: every member is what the manifest says, and the identity fits."""
+
+    manifest: Manifest
+    members: dict[str, bytes]
+
+    @staticmethod
+    def make(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
+        """Fill hashes and identity into the manifest and check the whole."""
+        listed = {name: Member(len(members[name]), sha256(members[name])) for name in MEMBERS}
+        identity = identity_of(
+            manifest.sample,
+            manifest.latents,
+            manifest.levels,
+            members["tables.bin"],
+            members["decoder.onnx"],
+        )
+        bundle = Bundle(replace(manifest, identity=identity, members=listed), members)
+        return Bundle.from_bytes(bundle.to_bytes())
+
+    @staticmethod
+    def read(path: Path) -> Bundle:
+        """Read and check a bundle. Raises BundleError."""
+        try:
+            if path.stat().st_size > archive.MAX_BUNDLE_BYTES:
+                raise BundleError(
+                    f"{path} has {path.stat().st_size} bytes",
+                    expected=f"at most {archive.MAX_BUNDLE_BYTES}",
+                )
+            data = path.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"cannot read the bundle {path}: {error.strerror}", do="check its name"
+            ) from error
+        return Bundle.from_bytes(data)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Bundle:
+        """Parse and check all but the graphs' inside. Raises BundleError."""
+        members = archive.unpack(data)
+        if tuple(members) != (MANIFEST, *MEMBERS):
+            raise BundleError(
+                f"the bundle holds {', '.join(members) or 'nothing'}",
+                expected=", ".join((MANIFEST, *MEMBERS)),
+            )
+        manifest = Manifest.from_bytes(members.pop(MANIFEST))
+        listed = {name: Member(len(data), sha256(data)) for name, data in members.items()}
+        for name in set(listed) | set(manifest.members):
+            if listed.get(name) != manifest.members.get(name):
+                raise BundleError(
+                    f"the member {name} is not the one that the manifest lists",
+                    do="fetch the bundle again: it was altered",
+                )
+        bundle = Bundle(manifest, members)
+        identity = identity_of(
+            manifest.sample,
+            manifest.latents,
+            manifest.levels,
+            members["tables.bin"],
+            members["decoder.onnx"],
+        )
+        if identity != manifest.identity:
+            raise BundleError(f"the codec identity is {manifest.identity}", expected=identity)
+        if len(bundle.tables) != manifest.latents:
+            raise BundleError(
+                f"{len(bundle.tables)} tables", expected=f"{manifest.latents}, one for each latent"
+            )
+        return bundle
+
+    def to_bytes(self) -> bytes:
+        """The file: the same members give the same bytes."""
+        ordered = {MANIFEST: self.manifest.to_bytes()}
+        ordered |= {name: self.members[name] for name in MEMBERS}
+        return archive.pack(ordered)
+
+    def write(self, path: Path, *, force: bool = False) -> None:
+        """Write the file, all or nothing."""
+        write_file(path, self.to_bytes(), force=force)
+
+    @cached_property
+    def tables(self) -> Tables:
+        try:
+            return Tables.from_bytes(self.members["tables.bin"])
+        except FormatError as error:
+            raise BundleError(f"tables.bin is damaged: {error}") from error
+
+    @cached_property
+    def scorecard(self) -> dict[str, Any]:
+        """What training and export measured."""
+        return self._json("scorecard.json")
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        return self._json("recipe.json")
+
+    @cached_property
+    def profile(self) -> dict[str, Any]:
+        return self._json("profile.json")
+
+    @cached_property
+    def reference(self) -> Reference:
+        spec, latents = self.manifest.sample, self.manifest.latents
+        inputs = spec.check_batch(self._array("reference/inputs.npy"))
+        outputs = spec.check_batch(self._array("reference/outputs.npy"))
+        symbols = self._array("reference/symbols.npy")
+        if (
+            symbols.shape != (len(inputs), latents)
+            or symbols.dtype != np.int32
+            or (len(outputs) != len(inputs))
+        ):
+            raise BundleError(
+                f"reference symbols of shape {symbols.shape} and dtype {symbols.dtype}",
+                expected=f"({len(inputs)}, {latents}) int32, and as many outputs",
+            )
+        return Reference(inputs, symbols, self.members["reference/packet.bin"], outputs)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            value = canonical.loads(self.members[name], name)
+        except FormatError as error:
+            raise BundleError(str(error)) from error
+        if not isinstance(value, dict):
+            raise BundleError(f"{name} holds no object", expected="a JSON object")
+        return value
+
+    def _array(self, name: str) -> Array:
+        try:
+            array = np.lib.format.read_array(io.BytesIO(self.members[name]), allow_pickle=False)
+        except (ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
+            raise BundleError(f"{name} is not a sound array: {error}") from error
+        assert isinstance(array, np.ndarray)
+        return array
+
+
+def npy_bytes(array: Array) -> bytes:
+    """array as a .npy file."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(
+        buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False
+    )
+    return buffer.getvalue()

@@ -1,0 +1,198 @@
+"""manifest.json of a bundle, as a dataclass, and the codec identity (FORMAT.md, section 5)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rdedge import canonical, config
+from rdedge.errors import BundleError, RdedgeError
+from rdedge.metrics import Scale
+from rdedge.types import Bound, SampleSpec
+
+FORMAT_VERSION = 1
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def sha256(data: bytes) -> str:
+    """SHA-256 in lower-case hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Level:
+    """One operating point. step: float32, of the quantiser; text in the manifest, to be exact."""
+
+    step: float
+
+    def to_json(self) -> dict[str, str]:
+        return {"step": float(np.float32(self.step)).hex()}
+
+    @staticmethod
+    def from_json(value: dict[str, str]) -> Level:
+        if set(value) != {"step"} or not isinstance(value["step"], str):
+            raise ValueError(f"a level {value!r}")
+        step = float.fromhex(value["step"])
+        if not 1e-37 < step < 1e37 or float(np.float32(step)) != step:
+            raise ValueError(f"a step of {step}")
+        return Level(step)
+
+
+@dataclass(frozen=True)
+class Half:
+    """What the encoder or the decoder costs. macs: multiply-adds for one sample."""
+
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of the bundle: its size and its hash."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a device and a server must know of a codec before they open its graphs.
+
+    model: kind of model. latents: C, for each sample. rounding: of the quantiser, encoder only.
+    scale: of psnr and nrmse. bound: the mean bound that it was trained for. members: all others.
+    """
+
+    model: str
+    sample: SampleSpec
+    latents: int
+    levels: tuple[Level, ...]
+    rounding: float
+    bound: Bound
+    scale: Scale
+    encoder: Half
+    decoder: Half
+    opset: int
+    precision: str
+    created_by: str
+    identity: str
+    members: dict[str, Member]
+
+    @property
+    def key(self) -> bytes:
+        """The first 4 bytes of the identity: what packets carry."""
+        return bytes.fromhex(self.identity)[:4]
+
+    def to_bytes(self) -> bytes:
+        return canonical.dumps(
+            {
+                "format": FORMAT_VERSION,
+                "model": self.model,
+                "sample": _sample(self.sample),
+                "latents": self.latents,
+                "levels": [level.to_json() for level in self.levels],
+                "rounding": self.rounding,
+                "bound": {"metric": self.bound.metric, "value": self.bound.value},
+                "scale": {"peak": self.scale.peak, "std": self.scale.std},
+                "encoder": vars(self.encoder),
+                "decoder": vars(self.decoder),
+                "opset": self.opset,
+                "precision": self.precision,
+                "created_by": self.created_by,
+                "identity": self.identity,
+                "members": {name: vars(member) for name, member in self.members.items()},
+            }
+        )
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Manifest:
+        """Parse and check; raises BundleError saying which part is wrong."""
+        try:
+            value = canonical.loads(data, "manifest.json")
+            version = value.pop("format", None) if isinstance(value, dict) else None
+            if version != FORMAT_VERSION:
+                raise BundleError(
+                    f"the bundle is of format {version!r}",
+                    expected=str(FORMAT_VERSION),
+                    do="read it with the rdedge that wrote it, or a newer one",
+                )
+            sample = value.pop("sample")
+            levels = tuple(Level.from_json(level) for level in value.pop("levels"))
+            members = {
+                name: config.build(member, Member, f"members: {name}")
+                for name, member in value.pop("members").items()
+            }
+            spec = SampleSpec(sample["kind"], tuple(sample["shape"]), sample["dtype"])
+            manifest = config.build(value, _Rest, "manifest.json").with_parts(spec, levels, members)
+        except BundleError:
+            raise
+        except (RdedgeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(
+                f"manifest.json is wrong: {error}", do="export the bundle again"
+            ) from error
+        manifest._check()
+        return manifest
+
+    def _check(self) -> None:
+        fine = (
+            self.levels
+            and 1 <= self.latents <= 65535
+            and 0 < self.rounding <= 0.5
+            and _HASH.fullmatch(self.identity)
+            and self.sample.kind == "vector"
+            and all(type(d) is int for d in self.sample.shape)
+            and all(_HASH.fullmatch(m.sha256) and m.bytes >= 0 for m in self.members.values())
+        )
+        if not fine:
+            raise BundleError(
+                "manifest.json holds values out of range",
+                expected="what FORMAT.md section 5 allows",
+                do="export the bundle again",
+            )
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """The parts of a manifest that config.build can convert alone."""
+
+    model: str
+    latents: int
+    rounding: float
+    bound: Bound
+    scale: Scale
+    encoder: Half
+    decoder: Half
+    opset: int
+    precision: str
+    created_by: str
+    identity: str
+
+    def with_parts(
+        self, sample: SampleSpec, levels: tuple[Level, ...], members: dict[str, Member]
+    ) -> Manifest:
+        return Manifest(sample=sample, levels=levels, members=members, **vars(self))
+
+
+def _sample(spec: SampleSpec) -> dict[str, Any]:
+    return {"kind": spec.kind, "shape": list(spec.shape), "dtype": spec.dtype}
+
+
+def identity_of(
+    sample: SampleSpec, latents: int, levels: tuple[Level, ...], tables: bytes, decoder: bytes
+) -> str:
+    """The codec identity: SHA-256, in hex, over all that decoding depends on."""
+    return sha256(
+        canonical.dumps(
+            {
+                "format": FORMAT_VERSION,
+                "sample": _sample(sample),
+                "latents": latents,
+                "levels": [level.to_json() for level in levels],
+                "tables": sha256(tables),
+                "decoder": sha256(decoder),
+            }
+        )
+    )
