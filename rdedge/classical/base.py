@@ -166,14 +166,10 @@ def ladder(
     suffix = "".join(f", {n} {_short(v)}" for n, v in options.items())
     return Ladder(
         name,
-        tuple(
-            Setting(f"{key} {_short(v)}{suffix}", ((key, v), *options.items())) for v in values
-        ),
+        tuple(Setting(f"{key} {_short(v)}{suffix}", ((key, v), *options.items())) for v in values),
         slow,
     )
 
 
 def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-

@@ -1,0 +1,92 @@
+"""The one place where the setting is found that keeps a bound with the fewest bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rdedge.classical.base import Setting
+from rdedge.types import Bound, Measured
+
+# Rungs looked at on each side of where the bound is crossed: neither bytes nor distortion are
+# monotone along a ladder, least of all on data that are themselves quantised.
+WINDOW = 6
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a classical codec reached.
+
+    codec, setting: who, and how, in words.
+    size_bytes: the whole file with all that its decoder needs beside it, for all samples together.
+    distortion: measured in raw units after decoding, in the unit of the bound's metric.
+    encode_s: seconds that encoding took at this setting, the search not counted.
+    """
+
+    codec: str
+    setting: str
+    size_bytes: int
+    distortion: Measured
+    encode_s: Measured
+
+
+Attempt = Callable[[Setting], Found]
+
+
+def fewest(found: Iterable[Found], bound: Bound) -> Found | None:
+    """The one with the fewest bytes among those that keep the bound; None where none does."""
+    met = [f for f in found if bound.met_by(f.distortion.value)]
+    return min(met, key=lambda f: (f.size_bytes, f.setting), default=None)
+
+
+def meet(
+    settings: Sequence[Setting],
+    attempt: Attempt,
+    bound: Bound,
+    *,
+    near: int | None = None,
+    window: int = WINDOW,
+) -> tuple[Found, int] | None:
+    """Search one ladder.
+
+    settings: from the fewest bytes to the most faithful.
+    attempt: codes, decodes and measures at one setting; it is asked at most once for each.
+    near: a rung around which the bound is likely crossed; None to find it by bisection.
+    window: rungs tried on each side of the crossing.
+    Returns what was found and its rung, or None where no rung that was tried keeps the bound.
+    """
+    tried: dict[int, Found] = {}
+
+    def met(rung: int) -> bool:
+        if rung not in tried:
+            tried[rung] = attempt(settings[rung])
+        return bound.met_by(tried[rung].distortion.value)
+
+    last = len(settings) - 1
+    crossing = near if near is not None else _bisect(met, last, window)
+    for rung in range(max(0, crossing - window), min(last, crossing + window) + 1):
+        met(rung)
+    # A hint may have been wrong: climb until the bound is kept.
+    rung, stride = crossing + window, 1
+    while rung < last and not any(map(met, list(tried))):
+        rung = min(last, rung + stride)
+        stride *= 2
+        met(rung)
+    best = fewest(tried.values(), bound)
+    if best is None:
+        return None
+    return best, next(rung for rung, found in tried.items() if found is best)
+
+
+def _bisect(met: Callable[[int], bool], last: int, window: int) -> int:
+    """The first rung that keeps the bound, were distortion monotone; the last where none does."""
+    if last <= 2 * window:
+        return last // 2  # the window covers the ladder
+    low, high = 0, last
+    while low < high:
+        middle = (low + high) // 2
+        if met(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
