@@ -14,15 +14,16 @@ from rdedge._version import __version__
 
 if TYPE_CHECKING:
     from rdedge.codec import Decoder, Encoder
-    from rdedge.flows.api import export, train
+    from rdedge.host.export import export
+    from rdedge.host.train import train
 
 __all__ = ["Decoder", "Encoder", "__version__", "export", "train"]
 
 _HOMES = {
     "Decoder": "rdedge.codec",
     "Encoder": "rdedge.codec",
-    "export": "rdedge.flows.api",
-    "train": "rdedge.flows.api",
+    "export": "rdedge.host.export",
+    "train": "rdedge.host.train",
 }
 
 

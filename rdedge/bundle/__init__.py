@@ -1,0 +1,1 @@
+"""The one file that carries a codec: manifest, identity, archive, recipe."""

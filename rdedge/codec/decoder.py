@@ -20,8 +20,14 @@ from rdedge.types import Array
 class Decoder:
     """The server's half of a bundle. Arguments as for Encoder."""
 
-    def __init__(self, bundle: str | PathLike[str] | Bundle, *, backend: str | None = None,
-                 coder: Backend | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: str | PathLike[str] | Bundle,
+        *,
+        backend: str | None = None,
+        coder: Backend | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.read(Path(bundle))
         self.manifest = self.bundle.manifest
         self.spec = self.manifest.sample
@@ -38,7 +44,8 @@ class Decoder:
         packet, end = read_packet(data)
         if end != len(data):
             raise FormatError(
-                f"{len(data) - end} bytes follow the packet", expected="one packet",
+                f"{len(data) - end} bytes follow the packet",
+                expected="one packet",
                 do="use decode_stream for several",
             )
         return self.decode_packet(packet)

@@ -24,8 +24,14 @@ class Encoder:
     coder: "c", "numpy", or None for the faster one that is there. threads: of the graph.
     """
 
-    def __init__(self, bundle: str | PathLike[str] | Bundle, *, backend: str | None = None,
-                 coder: Backend | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: str | PathLike[str] | Bundle,
+        *,
+        backend: str | None = None,
+        coder: Backend | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.read(Path(bundle))
         self.manifest = self.bundle.manifest
         self.spec = self.manifest.sample
@@ -47,7 +53,7 @@ class Encoder:
         return map(self.encode, batches)
 
     def symbols(self, x: Array) -> Array:
-        """x as for encode -> symbols (N, C) int32."""
+        """X as for encode -> symbols (N, C) int32."""
         x = self.spec.check_batch(x)
         if not 1 <= len(x) <= MAX_SAMPLES:
             raise ShapeError(f"a batch of {len(x)} samples", expected=f"1 to {MAX_SAMPLES}")
@@ -58,6 +64,7 @@ class Encoder:
             refuse_non_finite(x)
             raise ValueRangeError(
                 f"a sample lies too far outside the training data: {error.what}",
-                expected=error.expected, do="send it uncompressed, or train on data like it",
+                expected=error.expected,
+                do="send it uncompressed, or train on data like it",
             ) from error
         return flat.reshape(len(x), -1)

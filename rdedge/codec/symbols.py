@@ -19,8 +19,9 @@ class SymbolCodec:
     key: 4 bytes. tables: one for each latent. levels: how many the bundle has.
     """
 
-    def __init__(self, key: bytes, tables: Tables, levels: int,
-                 backend: Backend | None = None) -> None:
+    def __init__(
+        self, key: bytes, tables: Tables, levels: int, backend: Backend | None = None
+    ) -> None:
         self.key = key
         self.latents = len(tables)
         self.levels = levels
@@ -44,7 +45,8 @@ class SymbolCodec:
         if packet.codec_key != self.key:
             raise MismatchError(
                 f"the packet was made by the codec {packet.codec_key.hex()}",
-                expected=self.key.hex(), do="decode it with the bundle that made it",
+                expected=self.key.hex(),
+                do="decode it with the bundle that made it",
             )
         for run in packet.runs:
             if run.codec != LEARNED or run.level >= self.levels:
@@ -63,7 +65,9 @@ class SymbolCodec:
         if not escapes and Stream.ESCAPES in packet.streams:
             raise FormatError("the packet has an empty stream of escapes", expected="none")
         symbols = self.coder.decode(
-            packet.streams[Stream.LATENTS], escapes, packet.sample_count * self.latents,
+            packet.streams[Stream.LATENTS],
+            escapes,
+            packet.sample_count * self.latents,
             packet.lanes,
         )
         return symbols.reshape(-1, self.latents)

@@ -64,8 +64,9 @@ class OnnxRuntimeRunner:
         return result
 
 
-def open_runner(graph: bytes, what: str, backend: str | None = None,
-                threads: int | None = None) -> OnnxRuntimeRunner:
+def open_runner(
+    graph: bytes, what: str, backend: str | None = None, threads: int | None = None
+) -> OnnxRuntimeRunner:
     """A runner for graph, the bytes of an ONNX file. backend: one of BACKENDS; None: the best here.
 
     Raises ConfigError, MissingError or BundleError.

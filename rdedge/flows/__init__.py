@@ -1,0 +1,1 @@
+"""What needs several wings or rooms at once: check, doctor, savings, demo."""

@@ -1,0 +1,1 @@
+"""The wing that trains and exports; the only one that imports torch."""

@@ -21,14 +21,22 @@ from rdedge.codec.encoder import Encoder
 from rdedge.errors import MissingError, ParityError
 from rdedge.host.fit import ROUNDING, fit_tables, symbols_of
 from rdedge.host.models import Mlp
-from rdedge.host.train import load_data
 from rdedge.host.runs import RunFolder
+from rdedge.host.train import load_data
 from rdedge.host.training import latents, reconstructions
 from rdedge.types import Array, Bound, SampleSpec
 
 
-def export(run: Path, output: Path, *, target: str = "cpu-host", recipe: str | None = None,
-           data: str | None = None, key: str | None = None, force: bool = False) -> Bundle:
+def export(
+    run: Path,
+    output: Path,
+    *,
+    target: str = "cpu-host",
+    recipe: str | None = None,
+    data: str | None = None,
+    key: str | None = None,
+    force: bool = False,
+) -> Bundle:
     """Export the run folder to the bundle `output`.
 
     target: a profile of devices/, or a .toml. recipe: one of export/, or a .toml; None takes the
@@ -70,40 +78,50 @@ def export(run: Path, output: Path, *, target: str = "cpu-host", recipe: str | N
     return bundle
 
 
-def _complete(manifest: Manifest, members: dict[str, bytes], model: Mlp,
-              parts: tuple[Array, Array, Array], card: dict[str, Any], recipe: Recipe) -> Bundle:
+def _complete(
+    manifest: Manifest,
+    members: dict[str, bytes],
+    model: Mlp,
+    parts: tuple[Array, Array, Array],
+    card: dict[str, Any],
+    recipe: Recipe,
+) -> Bundle:
     """Fit the tables on what the exported encoder gives, measure parity, add reference vectors."""
     train, validation, held_out = parts
     # The tables are needed to open an Encoder; these stand in until it has seen the training data.
-    draft = {name: b"" for name in (
-        "scorecard.json", "reference/inputs.npy", "reference/symbols.npy", "reference/packet.bin",
-        "reference/outputs.npy",
-    )}
+    draft = dict.fromkeys(("scorecard.json", "reference/inputs.npy", "reference/symbols.npy", "reference/packet.bin", "reference/outputs.npy"), b"")
     step = manifest.levels[0].step
     tables = fit_tables(
-        symbols_of(latents(model, train), step), symbols_of(latents(model, validation), step),
-        model.prior, step,
+        symbols_of(latents(model, train), step),
+        symbols_of(latents(model, validation), step),
+        model.prior,
+        step,
     )
     bundle = Bundle.make(manifest, members | draft | {"tables.bin": tables.to_bytes()})
     encoder = Encoder(bundle)
-    tables = fit_tables(
-        _symbols(encoder, train), _symbols(encoder, validation), model.prior, step
-    )
+    tables = fit_tables(_symbols(encoder, train), _symbols(encoder, validation), model.prior, step)
     members = members | {"tables.bin": tables.to_bytes()}
     bundle = Bundle.make(manifest, members | draft)
     encoder, decoder = Encoder(bundle), Decoder(bundle)
-    scorecard = {"training": card, "parity": parity(model, encoder, decoder, held_out, recipe),
-                 "export": measure(encoder, decoder, held_out)}
+    scorecard = {
+        "training": card,
+        "parity": parity(model, encoder, decoder, held_out, recipe),
+        "export": measure(encoder, decoder, held_out),
+    }
     inputs = np.ascontiguousarray(held_out[: recipe.reference.samples])
     packet = encoder.encode(inputs)
     symbols = encoder.symbols(inputs)
-    return Bundle.make(manifest, members | {
-        "scorecard.json": canonical.dumps(scorecard),
-        "reference/inputs.npy": npy_bytes(inputs),
-        "reference/symbols.npy": npy_bytes(symbols),
-        "reference/packet.bin": packet,
-        "reference/outputs.npy": npy_bytes(decoder.decode(packet)),
-    })
+    return Bundle.make(
+        manifest,
+        members
+        | {
+            "scorecard.json": canonical.dumps(scorecard),
+            "reference/inputs.npy": npy_bytes(inputs),
+            "reference/symbols.npy": npy_bytes(symbols),
+            "reference/packet.bin": packet,
+            "reference/outputs.npy": npy_bytes(decoder.decode(packet)),
+        },
+    )
 
 
 def _symbols(encoder: Encoder, x: Array, batch: int = 4096) -> Array:
@@ -114,8 +132,9 @@ def _parameters(half: nn.Module) -> int:
     return sum(p.numel() for p in half.parameters()) + sum(b.numel() for b in half.buffers())
 
 
-def to_onnx(half: nn.Module, shape: tuple[int, ...], input_name: str, output_name: str,
-            recipe: Recipe) -> bytes:
+def to_onnx(
+    half: nn.Module, shape: tuple[int, ...], input_name: str, output_name: str, recipe: Recipe
+) -> bytes:
     """One half as a self-contained ONNX graph with a dynamic batch; the same half, the same bytes.
 
     shape: of an example input, (batch, ...).
@@ -131,8 +150,13 @@ def to_onnx(half: nn.Module, shape: tuple[int, ...], input_name: str, output_nam
         # The exporter warns of its own internals; what it made is checked below and by parity.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            half.eval(), (torch.zeros(shape),), dynamo=True, opset_version=recipe.graph.opset,
-            input_names=[input_name], output_names=[output_name], verbose=False,
+            half.eval(),
+            (torch.zeros(shape),),
+            dynamo=True,
+            opset_version=recipe.graph.opset,
+            input_names=[input_name],
+            output_names=[output_name],
+            verbose=False,
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1 << 24)},),
         )
     assert program is not None
@@ -159,24 +183,25 @@ def _strip(model: Any) -> None:
         del item.metadata_props[:]
 
 
-def parity(model: Mlp, encoder: Encoder, decoder: Decoder, x: Array,
-           recipe: Recipe) -> dict[str, Any]:
-    """torch against ONNX Runtime on x: (N, *shape).
+def parity(
+    model: Mlp, encoder: Encoder, decoder: Decoder, x: Array, recipe: Recipe
+) -> dict[str, Any]:
+    """Torch against ONNX Runtime on x: (N, *shape).
 
     Latents in quantiser steps, symbols as a share, reconstructions in standard deviations of the
     training data. Raises ParityError where a limit of the recipe is crossed.
     """
     step = encoder.manifest.levels[0].step
     y = latents(model, x)
-    theirs = np.concatenate([
-        encoder.runner.run(x[i : i + 4096].astype(np.float32)) for i in range(0, len(x), 4096)
-    ])
+    theirs = np.concatenate(
+        [encoder.runner.run(x[i : i + 4096].astype(np.float32)) for i in range(0, len(x), 4096)]
+    )
     symbols, symbols_theirs = symbols_of(y, step), symbols_of(theirs, step)
     y_hat = symbols.astype(np.float32) * np.float32(step)
     ours = reconstructions(model, y_hat, "float32")
-    outputs = np.concatenate([
-        decoder.runner.run(y_hat[i : i + 4096]) for i in range(0, len(x), 4096)
-    ])
+    outputs = np.concatenate(
+        [decoder.runner.run(y_hat[i : i + 4096]) for i in range(0, len(x), 4096)]
+    )
     found = {
         "max_latent_difference": float(np.abs(y - theirs).max()) / step,
         "max_symbol_share": float((symbols != symbols_theirs).mean()),
@@ -205,5 +230,3 @@ def measure(encoder: Encoder, decoder: Decoder, x: Array) -> dict[str, Any]:
         "bits_per_element": {"value": 8.0 * len(packet) / x.size, "kind": "actual"},
         "distortion": {"metric": manifest.bound.metric, "value": canonical.finite(distortion)},
     }
-
-

@@ -71,7 +71,8 @@ def cross_fit(
     y: Array, x: Array, synthesis: Callable[[Array], Array], bound: Bound, scale: metrics.Scale
 ) -> list[float]:
     """Distortions on each half of the held-out samples with the step fitted on the other half:
-    what new data like it will show. Empty where a half cannot meet the bound."""
+    what new data like it will show. Empty where a half cannot meet the bound.
+    """
     middle = len(x) // 2
     halves = (slice(0, middle), slice(middle, None))
     found: list[float] = []
@@ -113,7 +114,7 @@ def _tables(symbols: Array, prior: FactorizedPrior, step: float, weight: float) 
         blend = counts + weight * mass[j]
         blend /= len(symbols) + weight
         # Keep what the data reached and what the prior thinks worth an entry of the table.
-        keep = np.flatnonzero((blend * (1 << 16) > 0.5))
+        keep = np.flatnonzero(blend * (1 << 16) > 0.5)
         a, b = (int(keep[0]), int(keep[-1]) + 1) if keep.size else (0, 1)
         outside = max(1.0 - blend[a:b].sum(), 0.5 / (len(symbols) + weight))
         minima.append(a + first)

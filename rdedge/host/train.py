@@ -52,8 +52,9 @@ def _digest(x: Array) -> str:
     return hashlib.sha256(header + little.tobytes()).hexdigest()
 
 
-def load_data(description: dict[str, Any], *, data: str | None = None,
-              key: str | None = None) -> tuple[Array, Array, Array]:
+def load_data(
+    description: dict[str, Any], *, data: str | None = None, key: str | None = None
+) -> tuple[Array, Array, Array]:
     """(train, validation, held out) of a run, found where run.json says or where data says.
 
     Raises TrainingError where it is no longer the data that the run was made from.
@@ -80,12 +81,27 @@ def _same(x: Array, noted: dict[str, Any], what: str) -> None:
 
 
 def train(
-    data: str, *, max_distortion: float, metric: str = "mse", output: Path, model: str = "mlp",
-    key: str | None = None, held_out: int | None = None, held_out_data: str | None = None,
-    held_out_key: str | None = None, seed: int = 0, epochs: int | None = None,
-    minutes: float | None = None, batch: int | None = None, learning_rate: float = 2e-3,
-    latents: int | None = None, width: float = 1.0, device: str = "auto", force: bool = False,
-    on_epoch: Callable[[Progress], None] = lambda _: None, stop: Callable[[], bool] = lambda: False,
+    data: str,
+    *,
+    max_distortion: float,
+    metric: str = "mse",
+    output: Path,
+    model: str = "mlp",
+    key: str | None = None,
+    held_out: int | None = None,
+    held_out_data: str | None = None,
+    held_out_key: str | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    batch: int | None = None,
+    learning_rate: float = 2e-3,
+    latents: int | None = None,
+    width: float = 1.0,
+    device: str = "auto",
+    force: bool = False,
+    on_epoch: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Train on data (.npy, .npz, .csv or `digits`) until its mean distortion is just max_distortion.
 
@@ -127,36 +143,50 @@ def train(
         per_epoch = max(1, len(parts[0]) // batch)
         epochs = max(_MIN_EPOCHS, min(_MAX_EPOCHS, _STEPS // per_epoch))
     options = TrainingOptions(
-        epochs=epochs, batch=batch, learning_rate=learning_rate, minutes=minutes, seed=seed,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        minutes=minutes,
+        seed=seed,
         device=device,
     )
     folder = RunFolder(output)
-    folder.create({
-        "data": _noted(data, key, x),
-        "held_out_data": apart,
-        "split": [[r.start, r.stop] for r in (split.train, split.validation, split.held_out)],
-        "bound": {"metric": metric, "value": max_distortion, "kind": "mean"},
-        "scale": {"peak": scale.peak, "std": scale.std},
-        "model": config.to_json(),
-        "options": options.to_json(),
-        "machine": machine(),
-    }, force=force)
+    folder.create(
+        {
+            "data": _noted(data, key, x),
+            "held_out_data": apart,
+            "split": [[r.start, r.stop] for r in (split.train, split.validation, split.held_out)],
+            "bound": {"metric": metric, "value": max_distortion, "kind": "mean"},
+            "scale": {"peak": scale.peak, "std": scale.std},
+            "model": config.to_json(),
+            "options": options.to_json(),
+            "machine": machine(),
+        },
+        force=force,
+    )
     return resume(output, on_epoch=on_epoch, stop=stop)
 
 
 def _noted(path: str, key: str | None, x: Array) -> dict[str, Any]:
-    resolved = path if path in builtin.NAMES and not Path(path).exists() else (
-        str(Path(path).resolve())
+    resolved = (
+        path if path in builtin.NAMES and not Path(path).exists() else (str(Path(path).resolve()))
     )
     return {
-        "path": resolved, "key": key, "sha256": _digest(x), "dtype": str(x.dtype),
+        "path": resolved,
+        "key": key,
+        "sha256": _digest(x),
+        "dtype": str(x.dtype),
         "shape": list(x.shape),
     }
 
 
-def resume(output: Path, *, data: str | None = None,
-           on_epoch: Callable[[Progress], None] = lambda _: None,
-           stop: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+def resume(
+    output: Path,
+    *,
+    data: str | None = None,
+    on_epoch: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
     """Go on with the run in the folder output from its last checkpoint to its end."""
     folder = RunFolder(output)
     description = folder.description()
@@ -198,8 +228,9 @@ def resume(output: Path, *, data: str | None = None,
     return card
 
 
-def evaluate(model: Mlp, parts: tuple[Array, Array, Array], bound: Bound,
-             scale: metrics.Scale) -> dict[str, Any]:
+def evaluate(
+    model: Mlp, parts: tuple[Array, Array, Array], bound: Bound, scale: metrics.Scale
+) -> dict[str, Any]:
     """The scorecard: step, distortion on held-out data, its rate in actual and estimated bits.
 
     parts: (train, validation, held out), each (N, *shape).
@@ -218,8 +249,10 @@ def evaluate(model: Mlp, parts: tuple[Array, Array, Array], bound: Bound,
     distortion = metrics.mean(bound.metric, held_out, x_hat, scale)
     spread = metrics.per_sample("mse", held_out, x_hat, scale)
     tables = fit_tables(
-        symbols_of(latents(model, train), step), symbols_of(latents(model, validation), step),
-        model.prior, step,
+        symbols_of(latents(model, train), step),
+        symbols_of(latents(model, validation), step),
+        model.prior,
+        step,
     )
     codec = SymbolCodec(bytes(4), tables, 1)
     packet = codec.pack(symbols.reshape(-1), len(symbols))

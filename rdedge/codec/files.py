@@ -1,0 +1,154 @@
+"""Files <-> containers: what `rdedge compress` and `rdedge decompress` do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rdedge.codec.decoder import Decoder
+from rdedge.codec.encoder import Encoder
+from rdedge.data import sinks
+from rdedge.data.files import refuse_existing, write_file
+from rdedge.data.sources import Source, SourceKind
+from rdedge.errors import ConfigError, FormatError, OutputError
+from rdedge.format.constants import MAX_SAMPLES
+from rdedge.format.container import Container, ContainerWriter
+from rdedge.format.envelope import Envelope
+from rdedge.types import Array
+
+DEFAULT_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of one source. encode_seconds: wall clock of encode alone."""
+
+    name: str
+    samples: int
+    source_bytes: int
+    raw_bytes: int
+    packets: int
+    payload_bytes: int
+    encode_seconds: float
+
+
+def compress(
+    encoder: Encoder, inputs: Iterable[Source], file: IO[bytes], batch: int = DEFAULT_BATCH
+) -> tuple[list[Written], int]:
+    """Encode sources in their order into one container, written to file as it grows.
+
+    batch: samples in one packet, 1 to 2^24. Returns what became of each and the container's size
+    in bytes. Raises ShapeError, ValueRangeError or SourceError at the first that cannot be coded.
+    """
+    if not 1 <= batch <= MAX_SAMPLES:
+        raise ConfigError(f"a batch of {batch} samples", expected=f"1 to {MAX_SAMPLES}")
+    writer = ContainerWriter(file)
+    identity = bytes.fromhex(encoder.manifest.identity)
+    written: list[Written] = []
+    for source in inputs:
+        x = encoder.spec.check_batch(source.samples)
+        started = time.perf_counter()
+        packets = [encoder.encode(x[i : i + batch]) for i in range(0, len(x), batch)]
+        seconds = time.perf_counter() - started
+        envelope = Envelope(
+            identity,
+            len(packets),
+            0,
+            source_name=source.name,
+            source_kind=source.kind,
+            source_detail=source.detail or None,
+            source_bytes=source.source_bytes,
+        )
+        writer.add(envelope, packets, len(x))
+        payload = sum(map(len, packets))
+        written.append(
+            Written(
+                source.name, len(x), source.source_bytes, x.nbytes, len(packets), payload, seconds
+            )
+        )
+    return written, writer.close()
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One source as it comes out of a container."""
+
+    name: str
+    kind: SourceKind
+    samples: Array
+    data: bytes
+
+
+def restore(decoder: Decoder, container: Container) -> Iterator[Restored]:
+    """The sources of a container in their order. Raises a FormatError, or MismatchError where it is
+    another codec's.
+    """
+    for i, (envelope, packets) in enumerate(container.batches()):
+        decoder.require(envelope.codec_identity)
+        if not packets:
+            raise FormatError(f"container: envelope {i} has no packet", expected="at least one")
+        parts = [decoder.decode_packet(packet) for packet in packets]
+        samples = _join(parts)
+        kind: SourceKind = envelope.source_kind or "npy"  # type: ignore[assignment]
+        name = envelope.source_name or f"batch-{i:06}.npy"
+        data = sinks.to_bytes(samples, kind, envelope.source_detail or {})
+        yield Restored(name, kind, samples, data)
+
+
+def _join(parts: list[Array]) -> Array:
+    import numpy as np
+
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def decompress(
+    decoder: Decoder, container: Container, folder: Path, *, force: bool = False
+) -> list[tuple[str, int]]:
+    """Write the sources of a container below folder under their names; returns (name, samples).
+
+    Each file is whole or not there. Raises OutputError where a file exists (nothing is written
+    then), FormatError where two sources have one name.
+    """
+    targets = _targets(container, folder, force)
+    done: list[tuple[str, int]] = []
+    for target, restored in zip(targets, restore(decoder, container), strict=True):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make {target.parent}: {error.strerror}") from error
+        write_file(target, restored.data, force=force)
+        done.append((restored.name, len(restored.samples)))
+    return done
+
+
+def _targets(container: Container, folder: Path, force: bool) -> list[Path]:
+    targets: list[Path] = []
+    for i in range(len(container.entries)):
+        target = folder / (container.batch(i)[0].source_name or f"batch-{i:06}.npy")
+        # Names cannot hold "..", but a link that lies in the folder can lead out of it.
+        if not target.parent.resolve().is_relative_to(folder.resolve()) or target.is_symlink():
+            raise OutputError(
+                f"{target} leads out of {folder} through a link", do="choose an empty folder"
+            )
+        if target in targets:
+            raise FormatError(f"container: two sources are called {target.name}", expected="one")
+        refuse_existing(target, force)
+        targets.append(target)
+    return targets
+
+
+def read_container(path: Path, *, salvage: bool = False) -> Container:
+    """Read a container. A file cut short is a TruncatedError, unless salvage says to take what is
+    whole.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror}", do="check its name") from error
+    container = Container(data)
+    if not salvage:
+        container.require_whole()
+    return container

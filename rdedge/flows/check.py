@@ -1,0 +1,76 @@
+"""`rdedge check`: a bundle proves itself on this machine, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rdedge import native
+from rdedge.bundle.bundle import Bundle
+from rdedge.codec.decoder import Decoder
+from rdedge.codec.encoder import Encoder
+from rdedge.coding.rans import Backend
+from rdedge.format.packet import read_packet
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing that was redone. value and limit: as the line says; fine: within the limit."""
+
+    what: str
+    value: float
+    limit: float
+
+    @property
+    def fine(self) -> bool:
+        return self.value <= self.limit
+
+
+def check(bundle: Bundle) -> list[Checked]:
+    """Redo the reference vectors with every coder at hand and compare with what the bundle says.
+
+    Symbols and bytes after the quantiser must be the same to the bit; what the networks give, within
+    the limits of the bundle's own recipe. Raises BundleError where a part cannot be read.
+    """
+    reference, manifest = bundle.reference, bundle.manifest
+    limits = bundle.recipe.get("parity", {})
+    coders: list[Backend] = ["c", "numpy"] if native.library() is not None else ["numpy"]
+    found: list[Checked] = []
+    packet, _ = read_packet(reference.packet)
+    for coder in coders:
+        encoder, decoder = Encoder(bundle, coder=coder), Decoder(bundle, coder=coder)
+        packed = encoder.symbol_codec.pack(reference.symbols.reshape(-1), len(reference.symbols))
+        decoded = decoder.symbol_codec.unpack(packet)
+        found += [
+            Checked(
+                f"{coder}: bytes of the reference symbols that differ",
+                float(packed != reference.packet),
+                0.0,
+            ),
+            Checked(
+                f"{coder}: symbols of the reference packet that differ",
+                float((decoded != reference.symbols).sum()),
+                0.0,
+            ),
+        ]
+    symbols = encoder.symbols(reference.inputs)
+    differing = float((symbols != reference.symbols).mean())
+    outputs = decoder.reconstruct(reference.symbols).astype(np.float64)
+    difference = float(np.abs(outputs - reference.outputs).max()) / manifest.scale.std
+    # An integer that rounds the other way differs by one unit, however close the floats were.
+    unit = 1.0 if np.issubdtype(reference.outputs.dtype, np.integer) else 0.0
+    output_limit = max(float(limits.get("max_output_difference", 0.0)), unit / manifest.scale.std)
+    return [
+        *found,
+        Checked(
+            f"{encoder.runner.name}: share of symbols that differ",
+            differing,
+            float(limits.get("max_symbol_share", 0.0)),
+        ),
+        Checked(
+            f"{decoder.runner.name}: largest difference of reconstructions, in standard deviations",
+            difference,
+            output_limit,
+        ),
+    ]

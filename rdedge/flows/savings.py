@@ -1,0 +1,114 @@
+"""What a container saved: bytes, quality on the originals, and what classical codecs would need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rdedge import canonical, metrics
+from rdedge.classical.search import Found
+from rdedge.classical.yardsticks import yardsticks
+from rdedge.codec.decoder import Decoder
+from rdedge.codec.files import restore
+from rdedge.errors import ConfigError, MismatchError
+from rdedge.format.container import Container
+from rdedge.ledger.account import Account, account
+from rdedge.types import Array, Bound
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Distortions of samples against their originals, in the bound's metric and raw units.
+
+    mean: what a mean bound is held against. p95: of samples, the value that 95 % of them keep.
+    """
+
+    metric: str
+    mean: float
+    p95: float
+    worst: float
+
+
+@dataclass(frozen=True)
+class Savings:
+    """All of `rdedge savings`. quality and classical: None where no originals were given."""
+
+    account: Account
+    bound: Bound
+    quality: Quality | None
+    classical: list[Found] | None
+
+    def to_json(self) -> dict[str, Any]:
+        a = self.account
+        result: dict[str, Any] = {
+            "samples": a.samples,
+            "raw_bytes": a.raw_bytes,
+            "payload_bytes": a.payload_bytes,
+            "container_bytes": a.container_bytes,
+            "ratio": a.ratio,
+            "bits_per_element": a.bits_per_element.to_json(),
+            "bound": {"metric": self.bound.metric, "value": self.bound.value},
+            "sources": [vars(source) for source in a.sources],
+        }
+        if self.quality is not None:
+            values = {
+                k: canonical.finite(v) for k, v in vars(self.quality).items() if k != "metric"
+            }
+            result["distortion"] = {"metric": self.quality.metric, **values}
+        if self.classical is not None:
+            result["classical"] = [
+                {
+                    "codec": found.codec,
+                    "setting": found.setting,
+                    "bytes": found.size_bytes,
+                    "distortion": canonical.finite(found.distortion.value),
+                    "encode_s": found.encode_s.to_json(),
+                    "container_share": a.container_bytes / found.size_bytes,
+                }
+                for found in self.classical
+            ]
+        return result
+
+
+def savings(
+    container: Container,
+    decoder: Decoder,
+    originals: Array | None = None,
+    *,
+    classical: bool = True,
+    thorough: bool = True,
+) -> tuple[Savings, Array]:
+    """Account for a container; returns the savings and the samples that it holds.
+
+    originals: (N, *shape), all samples in the container's order; without them quality is unknown.
+    classical: also search what each classical codec at hand needs for the originals at the bound
+    that the bundle was trained for (all of them in one file, whole files counted).
+    """
+    found = account(container, decoder.spec)
+    if not found.elements:
+        raise ConfigError("the container holds no sample", expected="at least one")
+    x_hat = np.concatenate([restored.samples for restored in restore(decoder, container)])
+    bound, scale = decoder.manifest.bound, decoder.manifest.scale
+    if originals is None:
+        return Savings(found, bound, None, None), x_hat
+    x = decoder.spec.check_batch(originals)
+    if len(x) != len(x_hat):
+        raise MismatchError(
+            f"{len(x)} originals for {len(x_hat)} samples in the container",
+            expected="the files that were compressed, in their order",
+        )
+    each = metrics.per_sample(bound.metric, x, x_hat, scale)
+    quality = Quality(
+        metric=bound.metric,
+        mean=metrics.mean(bound.metric, x, x_hat, scale),
+        p95=float(np.quantile(each, 0.05 if bound.is_minimum else 0.95)),
+        worst=float(each.min() if bound.is_minimum else each.max()),
+    )
+    others = None
+    if classical:
+        picture = decoder.spec.shape if len(decoder.spec.shape) == 2 else (None, None)
+        flat = x.reshape(len(x), -1)
+        others = yardsticks(flat, *picture, bound, scale, thorough=thorough)
+    return Savings(found, bound, quality, others), x_hat

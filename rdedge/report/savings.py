@@ -1,0 +1,60 @@
+"""The page of `rdedge savings` for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rdedge.report.text import size, table
+
+
+def savings_text(found: Mapping[str, Any], elements: int) -> str:
+    """found: what Savings.to_json gives. elements: in one sample."""
+    samples = found["samples"]
+    rows = [
+        ("raw", size(found["raw_bytes"]), f"{found['raw_bytes'] / samples:.2f}", "", "1.00"),
+        _row("packets", found["payload_bytes"], found, elements),
+        _row("container, all included", found["container_bytes"], found, elements),
+    ]
+    for entry in found.get("classical", []):
+        label = f"{entry['codec']} ({entry['setting']})"
+        rows.append(_row(label, entry["bytes"], found, elements))
+    saved = 100.0 * (1.0 - found["container_bytes"] / found["raw_bytes"])
+    lines = [
+        f"{saved:.1f} % saved: {size(found['raw_bytes'])} of {samples:,} samples became "
+        f"{size(found['container_bytes'])}",
+        "",
+        table(("", "bytes", "a sample", "bits/element", "ratio"), rows),
+    ]
+    if "distortion" in found:
+        d = found["distortion"]
+        figures = ", ".join(f"{k} {_number(d[k])}" for k in ("mean", "p95", "worst"))
+        bound = found["bound"]
+        lines += [
+            "",
+            f"distortion, {d['metric']} in raw units: {figures} (trained for a mean of "
+            f"{bound['value']:g} {bound['metric']})",
+        ]
+    if found.get("classical"):
+        best = found["classical"][0]
+        lines += [
+            f"{100 * best['container_share']:.0f} % of the bytes of the best classical codec, "
+            f"{best['codec']}, at a mean {found['bound']['metric']} of "
+            f"{_number(best['distortion'])}"
+        ]
+    return "\n".join(lines)
+
+
+def _row(label: str, count: int, found: Mapping[str, Any], elements: int) -> tuple[str, ...]:
+    samples = found["samples"]
+    return (
+        label,
+        size(count),
+        f"{count / samples:.2f}",
+        f"{8 * count / samples / elements:.4f}",
+        f"{found['raw_bytes'] / count:.2f}",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "exact" if value is None else f"{value:.4g}"
