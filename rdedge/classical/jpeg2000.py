@@ -20,6 +20,7 @@ class Jpeg2000(ClassicalCodec):
     takes: ClassVar[frozenset[SampleForm]] = frozenset({"grey"})
     module = "imagecodecs"
     package = "imagecodecs"
+    extra = "jxl"
 
     def version(self) -> str:
         lib = self._library()

@@ -17,6 +17,7 @@ class JpegXl(ClassicalCodec):
     takes: ClassVar[frozenset[SampleForm]] = frozenset({"grey"})
     module = "imagecodecs"
     package = "imagecodecs"
+    extra = "jxl"
 
     def version(self) -> str:
         lib = self._library()

@@ -6,6 +6,7 @@ Python's own library; several choices of context bits, since which is best depen
 from __future__ import annotations
 
 import lzma
+import platform
 from typing import ClassVar
 
 from rdedge.classical.arrays import ArrayCodec
@@ -22,7 +23,7 @@ class Lzma(ArrayCodec):
     extra: ClassVar[str | None] = None
 
     def version(self) -> str:
-        return "liblzma of Python"
+        return f"liblzma of Python {platform.python_version()}"
 
     def lossless(self) -> tuple[Setting, ...]:
         return tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +30,11 @@ class PillowCodec(ClassicalCodec):
         return library("PIL.features", self.package, self.extra, self.name)
 
     def require(self) -> None:
-        if not self._features().check(self.feature):
+        features = self._features()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an older Pillow does not know the newest names
+            there = features.check(self.feature)
+        if not there:
             raise MissingError(
                 f"the Pillow that is installed was built without {self.name}",
                 do="pip install --upgrade --force-reinstall Pillow",

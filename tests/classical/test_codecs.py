@@ -1,0 +1,122 @@
+"""Each codec gives back what it took, says what it needs, and refuses what is not its own."""
+
+import importlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from rdedge.classical import registry
+from rdedge.classical.base import ClassicalCodec
+from rdedge.errors import ConfigError, FormatError, MissingError, ShapeError
+
+
+def picture(levels: int = 5) -> np.ndarray:
+    rng = np.random.default_rng(7)
+    smooth = np.add.outer(np.arange(24), np.arange(40)) * levels // 64
+    return (smooth + rng.integers(0, 2, smooth.shape)).clip(0, levels - 1).astype(np.uint8)
+
+
+@pytest.fixture(params=registry.names())
+def codec(request: pytest.FixtureRequest) -> ClassicalCodec:
+    if request.param in ("jpegxl", "jpeg2000"):
+        pytest.importorskip("imagecodecs")
+    return registry.get(request.param)
+
+
+def test_every_lossless_setting_gives_back_the_picture(codec: ClassicalCodec) -> None:
+    for x in (picture(), picture(200), np.full((8, 8), 3, np.uint8), picture()[:, :1]):
+        for setting in codec.lossless():
+            encoded = codec.encode(x, setting)
+            np.testing.assert_array_equal(codec.decode(encoded.data, x.shape), x, setting.text)
+            assert encoded.setting is setting
+
+
+def test_a_ladder_rises_in_bytes_and_in_faith(codec: ClassicalCodec) -> None:
+    x = picture(200)
+    for ladder in codec.ladders():
+        made = [codec.encode(x, s) for s in (ladder.settings[0], ladder.settings[-1])]
+        errors = [np.mean((codec.decode(e.data, x.shape).astype(float) - x) ** 2) for e in made]
+        assert len(made[0].data) < len(made[1].data), ladder.name
+        assert errors[0] > errors[1], ladder.name
+        assert errors[1] < 20, ladder.name
+
+
+def test_every_setting_has_a_text_of_its_own_that_finds_it(codec: ClassicalCodec) -> None:
+    settings = codec.settings()
+    assert len({s.text for s in settings}) == len(settings) > 0
+    assert codec.setting(settings[-1].text) == settings[-1]
+    with pytest.raises(ConfigError, match="no setting"):
+        codec.setting("quality 1000")
+
+
+def test_the_same_setting_gives_the_same_bytes(codec: ClassicalCodec) -> None:
+    setting = codec.settings()[0]
+    assert codec.encode(picture(), setting) == codec.encode(picture(), setting)
+
+
+def test_it_says_its_version(codec: ClassicalCodec) -> None:
+    assert any(c.isdigit() for c in codec.version())
+
+
+def test_bytes_cut_short_or_of_another_kind_are_refused(codec: ClassicalCodec) -> None:
+    x = picture()
+    data = codec.encode(x, codec.settings()[-1]).data
+    for bad in (b"", data[:10], b"not a file of any codec"):
+        with pytest.raises(FormatError):
+            codec.decode(bad, x.shape)
+
+
+def test_a_file_of_another_shape_is_refused(codec: ClassicalCodec) -> None:
+    data = codec.encode(picture(), codec.settings()[-1]).data
+    with pytest.raises(FormatError):
+        codec.decode(data, (24, 41))
+
+
+def test_pictures_are_grey_and_8_bit(codec: ClassicalCodec) -> None:
+    if "array" in codec.takes:
+        pytest.skip("takes any array")
+    for x in (picture().astype(np.float32), picture()[None], picture()[:0]):
+        with pytest.raises(ShapeError, match="grey picture"):
+            codec.encode(x, codec.settings()[0])
+
+
+@pytest.mark.parametrize("name", ["zstd", "lzma"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32", "float64"])
+def test_array_codecs_take_every_dtype(name: str, dtype: str) -> None:
+    codec = registry.get(name)
+    x = np.random.default_rng(1).normal(0, 40, (6, 5, 2)).astype(dtype)
+    for setting in codec.lossless():
+        data = codec.encode(x, setting).data
+        np.testing.assert_array_equal(codec.decode(data, x.shape, dtype), x)
+
+
+def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.import_module
+
+    def without(name: str, *rest: str) -> object:
+        if name in ("imagecodecs", "zstandard") or name.startswith("PIL"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    for name, extra in (("webp", "classical"), ("zstd", "classical"), ("jpegxl", "jxl")):
+        with pytest.raises(MissingError, match=rf"pip install 'rdedge\[{extra}\]'"):
+            registry.get(name)
+    assert registry.available() == ("lzma",)
+
+
+def test_an_unknown_codec_is_refused() -> None:
+    with pytest.raises(ConfigError, match="webp"):
+        registry.get("gif")
+
+
+def test_no_library_is_imported_before_a_codec_is_asked_for() -> None:
+    code = (
+        "import sys, rdedge.classical.yardsticks\n"
+        "heavy = {'PIL', 'imagecodecs', 'zstandard', 'torch'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
