@@ -11,6 +11,7 @@ from rdedge.bundle.bundle import Bundle
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
 from rdedge.coding.rans import Backend
+from rdedge.errors import ParityError
 from rdedge.format.packet import read_packet
 
 
@@ -25,6 +26,15 @@ class Checked:
     @property
     def fine(self) -> bool:
         return self.value <= self.limit
+
+    def require(self) -> None:
+        """Raise ParityError unless fine."""
+        if not self.fine:
+            raise ParityError(
+                f"{self.what}: {self.value:g}",
+                expected=f"at most {self.limit:g}",
+                do="run rdedge doctor; do not use this bundle on this machine",
+            )
 
 
 def check(bundle: Bundle) -> list[Checked]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rdedge import canonical, metrics
+from rdedge.bundle.manifest import Manifest
 from rdedge.classical.search import Found
 from rdedge.classical.yardsticks import yardsticks
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.files import restore
+from rdedge.data import sources
 from rdedge.errors import ConfigError, MismatchError
 from rdedge.format.container import Container
 from rdedge.ledger.account import Account, account
-from rdedge.types import Array, Bound
+from rdedge.report.pictures import comparison_png
+from rdedge.types import Array, Bound, SampleSpec
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,22 @@ def savings(
     )
     others = None
     if classical:
-        picture = decoder.spec.shape if len(decoder.spec.shape) == 2 else (None, None)
+        shape = decoder.spec.shape
+        height, width = shape if len(shape) == 2 else (None, None)
         flat = x.reshape(len(x), -1)
-        others = yardsticks(flat, *picture, bound, scale, thorough=thorough)
+        others = yardsticks(flat, height, width, bound, scale, thorough=thorough)
     return Savings(found, bound, quality, others), x_hat
+
+
+def originals(paths: list[Path], spec: SampleSpec, key: str | None = None) -> Array:
+    """The samples of files and folders in their order, as compress reads them: (N, *shape)."""
+    parts = [sources.read(p, name, key=key, spec=spec).samples for p, name in sources.expand(paths)]
+    return np.concatenate([spec.check_batch(part) for part in parts])
+
+
+def comparison(manifest: Manifest, x: Array, x_hat: Array) -> bytes:
+    """A PNG of originals, reconstructions and errors; x, x_hat: (N, *shape)."""
+    metric = manifest.bound.metric
+    each = metrics.per_sample(metric, x, x_hat, manifest.scale)
+    worse = -each if manifest.bound.is_minimum else each
+    return comparison_png(x, x_hat, manifest.sample.shape, each, worse, metric)

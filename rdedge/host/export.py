@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,16 @@ def _complete(
     """Fit the tables on what the exported encoder gives, measure parity, add reference vectors."""
     train, validation, held_out = parts
     # The tables are needed to open an Encoder; these stand in until it has seen the training data.
-    draft = dict.fromkeys(("scorecard.json", "reference/inputs.npy", "reference/symbols.npy", "reference/packet.bin", "reference/outputs.npy"), b"")
+    draft = dict.fromkeys(
+        (
+            "scorecard.json",
+            "reference/inputs.npy",
+            "reference/symbols.npy",
+            "reference/packet.bin",
+            "reference/outputs.npy",
+        ),
+        b"",
+    )
     step = manifest.levels[0].step
     tables = fit_tables(
         symbols_of(latents(model, train), step),
@@ -146,6 +156,7 @@ def to_onnx(
         raise MissingError(
             f"{error.name} is not installed", do="pip install 'rdedge[export]'"
         ) from error
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # The exporter warns of its own internals; what it made is checked below and by parity.
         warnings.simplefilter("ignore")

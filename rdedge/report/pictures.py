@@ -18,12 +18,12 @@ _PAPER, _INK = 255, 40
 
 
 def comparison_png(
-    x: Array, x_hat: Array, shape: tuple[int, ...], distortion: Array, metric: str
+    x: Array, x_hat: Array, shape: tuple[int, ...], distortion: Array, worse: Array, metric: str
 ) -> bytes:
     """A PNG of up to 16 samples: original, reconstruction, error, one column each.
 
     x, x_hat: (N, ...) raw units; shape: (H, W) of a picture, or anything else for a curve.
-    distortion: (N,), written under each column. The samples run from the best to the worst at
+    distortion: (N,), written under each column; worse: (N,), by which they are ranked. The samples run from the best to the worst at
     equal ranks, so that the worst is always among them. Errors are shown at the same contrast as
     the originals, grey for none.
     """
@@ -31,7 +31,7 @@ def comparison_png(
         from PIL import Image, ImageDraw
     except ImportError as error:
         raise MissingError("pillow is not installed", do="pip install 'rdedge[report]'") from error
-    order = np.argsort(distortion, kind="stable")
+    order = np.argsort(worse, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(_COLUMNS, len(order))).round().astype(int)]
     low, high = float(x.min()), float(x.max())
     span = (high - low) or 1.0

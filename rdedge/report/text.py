@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -28,3 +29,40 @@ def size(count: float) -> str:
         if count < 1000.0 or unit == "TB":
             return f"{count:.3g} {unit}" if count < 1000.0 else f"{count:,.0f} {unit}"
     raise AssertionError(count)
+
+
+def outline(value: Any, indent: int = 0) -> str:
+    """Nested dicts and lists as indented lines `name: value`."""
+    pad = "  " * indent
+    if isinstance(value, dict):
+        lines = []
+        for key, inner in value.items():
+            if isinstance(inner, dict | list) and inner and not _flat(inner):
+                lines += [f"{pad}{key}:", outline(inner, indent + 1)]
+            else:
+                lines.append(f"{pad}{key}: {_scalar(inner)}")
+        return "\n".join(lines)
+    if isinstance(value, list):
+        return "\n".join(
+            f"{pad}- {_scalar(inner)}" if _flat(inner) else f"{pad}-\n{outline(inner, indent + 1)}"
+            for inner in value
+        )
+    return f"{pad}{_scalar(value)}"
+
+
+def _flat(value: Any) -> bool:
+    if isinstance(value, dict):
+        return len(value) <= 3 and not any(isinstance(v, dict | list) for v in value.values())
+    if isinstance(value, list):
+        return not any(isinstance(v, dict | list) for v in value)
+    return True
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_scalar(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_scalar, value)) or "none"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,5 @@
+"""`python -m rdedge` is `rdedge`."""
+
+from rdedge.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""rdedge compress."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import IO
+
+import click
+
+from rdedge.codec.files import DEFAULT_BATCH
+
+
+@click.command("compress")
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("-b", "--bundle", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, help="The container to write, FILE.rdz; - is stdout."
+)
+@click.option("--key", help="Which array of an .npz.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=DEFAULT_BATCH,
+    show_default=True,
+    help="Samples in one packet.",
+)
+@click.option("--backend", help="What runs the graph.")
+@click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
+@click.option("-f", "--force", is_flag=True, help="Replace a container that is there.")
+@click.option("-q", "--quiet", is_flag=True)
+def command(
+    inputs: tuple[str, ...],
+    bundle: Path,
+    output: str,
+    key: str | None,
+    batch: int,
+    backend: str | None,
+    coder: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Compress INPUTS (.npy, .npz, .csv, folders of them; - is stdin) into one container.
+
+    Through a pipe come an .npy file or samples as they lie in memory, little-endian.
+    """
+    from rdedge.codec.encoder import Encoder
+    from rdedge.codec.files import compress
+    from rdedge.data import sources
+    from rdedge.data.files import refuse_existing, write_aside
+    from rdedge.report.text import size
+
+    if output != "-":
+        refuse_existing(Path(output), force)
+    encoder = Encoder(bundle, backend=backend, coder=coder)  # type: ignore[arg-type]
+    if "-" in inputs:
+        if len(inputs) > 1:
+            raise click.UsageError("stdin cannot be mixed with files")
+        found = iter([sources.read_stream(sys.stdin.buffer.read(), encoder.spec)])
+    else:
+        files = list(sources.expand([Path(name) for name in inputs]))
+        found = (sources.read(p, name, key=key, spec=encoder.spec) for p, name in files)
+
+    def write(file: IO[bytes]) -> None:
+        written, total = compress(encoder, found, file, batch)
+        if quiet:
+            return
+        raw = sum(one.raw_bytes for one in written)
+        seconds = sum(one.encode_seconds for one in written)
+        click.echo(
+            f"{output}: {sum(one.samples for one in written):,} samples of {len(written)} "
+            f"source{'s' * (len(written) != 1)}, {size(raw)} -> {size(total)} "
+            f"({raw / total:.1f} to 1), encoded in {seconds:.3f} s",
+            err=True,
+        )
+
+    if output == "-":
+        write(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    else:
+        with write_aside(Path(output), force=force) as file:
+            write(file)

@@ -1,0 +1,64 @@
+"""rdedge decompress."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("decompress")
+@click.argument("container")
+@click.option("-b", "--bundle", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    help="The folder to write into; - is stdout, for a container of one source.",
+)
+@click.option("--salvage", is_flag=True, help="Take what is whole of a file that was cut short.")
+@click.option("--backend", help="What runs the graph.")
+@click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
+@click.option("-f", "--force", is_flag=True, help="Replace files that are there.")
+@click.option("-q", "--quiet", is_flag=True)
+def command(
+    container: str,
+    bundle: Path,
+    output: str,
+    salvage: bool,
+    backend: str | None,
+    coder: str | None,
+    force: bool,
+    quiet: bool,
+) -> int:
+    """Restore the files of CONTAINER (- is stdin) under their names, in their order."""
+    from rdedge.codec.decoder import Decoder
+    from rdedge.codec.files import decompress, read_container, restore
+    from rdedge.format.container import Container
+
+    if container == "-":
+        found = Container(sys.stdin.buffer.read())
+        if not salvage:
+            found.require_whole()
+    else:
+        found = read_container(Path(container), salvage=salvage)
+    decoder = Decoder(bundle, backend=backend, coder=coder)  # type: ignore[arg-type]
+    if output == "-":
+        if len(found.entries) != 1:
+            raise click.UsageError(f"{len(found.entries)} sources do not fit into one pipe")
+        sys.stdout.buffer.write(next(restore(decoder, found)).data)
+        sys.stdout.buffer.flush()
+    else:
+        done = decompress(decoder, found, Path(output), force=force)
+        if not quiet:
+            for name, samples in done:
+                click.echo(f"{Path(output) / name}: {samples:,} samples", err=True)
+    if found.cut is not None:
+        click.echo(
+            f"rdedge: the container is cut short at byte {found.cut}; what was whole before "
+            "it was restored",
+            err=True,
+        )
+        return 1
+    return 0

@@ -1,0 +1,45 @@
+"""rdedge export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The bundle to write, FILE.rdb.",
+)
+@click.option(
+    "--target",
+    default="cpu-host",
+    show_default=True,
+    help="A device profile, by name, or a file NAME.toml.",
+)
+@click.option("--recipe", help="A recipe, by name, or a file NAME.toml.  [default: the profile's]")
+@click.option("--data", help="Where the training data is now, if it has moved.")
+@click.option("-f", "--force", is_flag=True, help="Replace a bundle that is there.")
+def command(
+    run: Path, output: Path, target: str, recipe: str | None, data: str | None, force: bool
+) -> None:
+    """Turn the finished RUN into one bundle: graphs, integer tables, reference vectors, scorecard."""
+    from rdedge.host.export import export
+
+    bundle = export(run, output, target=target, recipe=recipe, data=data, force=force)
+    parity = bundle.scorecard["parity"]
+    click.echo(
+        f"{output}: codec {bundle.manifest.identity[:16]}, {len(bundle.to_bytes()):,} bytes, "
+        f"encoder {bundle.manifest.encoder.macs:,} and decoder {bundle.manifest.decoder.macs:,} "
+        f"multiply-adds a sample"
+    )
+    click.echo(
+        f"{' against '.join(parity['backends'])} on {parity['samples']} held-out samples: largest "
+        f"latent difference {parity['max_latent_difference']:.2g} steps, "
+        f"{100 * parity['max_symbol_share']:.4g} % of symbols differ"
+    )

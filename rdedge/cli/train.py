@@ -1,0 +1,153 @@
+"""rdedge train."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rdedge.types import METRIC_IS_MINIMUM
+
+
+@click.command("train")
+@click.argument("data", required=False)
+@click.option("--max-distortion", type=float, help="The mean distortion to keep, in raw units.")
+@click.option(
+    "--metric",
+    type=click.Choice(list(METRIC_IS_MINIMUM)),
+    default="mse",
+    show_default=True,
+    help="What the bound is measured in; psnr is a minimum.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The run folder to make.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run folder.")
+@click.option("--model", type=click.Choice(["mlp"]), default="mlp", show_default=True)
+@click.option("--key", help="Which array of an .npz.")
+@click.option(
+    "--held-out",
+    type=click.IntRange(min=4),
+    help="How many samples at the end of DATA decide whether the bound is met.  [default: 22 %]",
+)
+@click.option("--held-out-data", help="A file of held-out samples of its own.")
+@click.option("--held-out-key", help="Which array of it, for an .npz.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), help="Planned; an early stop may end sooner.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Wall clock to spend.")
+@click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.")
+@click.option("--learning-rate", type=float, default=2e-3, show_default=True)
+@click.option("--latents", type=click.IntRange(min=1), help="How many numbers stand for a sample.")
+@click.option(
+    "--width",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Factor on the hidden units of both halves.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@click.option("-f", "--force", is_flag=True, help="Replace a run that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the scorecard as JSON.")
+def command(
+    data: str | None,
+    resume: Path | None,
+    output: Path | None,
+    max_distortion: float | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train on DATA: a .npy, .npz or .csv file of vectors, or `digits`.
+
+    You state a quality; the multiplier between rate and distortion finds itself. Ctrl-C stops after
+    saving a checkpoint.
+    """
+    from rdedge.host import train as host
+
+    with _Bar() as bar, _Stop() as stop:
+        if resume is not None:
+            card = host.resume(resume, data=data, on_epoch=bar.update, stop=stop)
+            output = resume
+        else:
+            if data is None or output is None or max_distortion is None:
+                raise click.UsageError("give DATA, --max-distortion and -o, or --resume RUN")
+            card = host.train(
+                data,
+                max_distortion=max_distortion,
+                output=output,
+                stop=stop,
+                on_epoch=bar.update,
+                **options,
+            )
+    if as_json:
+        click.echo(json.dumps(card, indent=1))
+        return
+    bound, rate = card["bound"], card["bits_per_element"]
+    click.echo(
+        f"{output}: {bound['metric']} {card['distortion']:.4g} on {card['samples']} held-out samples "
+        f"(bound {bound['value']:g}), {rate['value']:.4f} bits an element ({rate['kind']}), "
+        f"{card['packet_bytes'] / card['samples']:.2f} bytes a sample, "
+        f"{card['training']['epochs']} epochs in {card['training']['seconds']:.0f} s"
+    )
+
+
+class _Stop:
+    """Ctrl-C asks for a checkpoint; a second one does not wait for it."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        return self.asked
+
+    def __enter__(self) -> _Stop:
+        self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def _ask(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+
+class _Bar:
+    """Rate, distortion and multiplier on stderr while training; nothing where it is no terminal."""
+
+    def __enter__(self) -> _Bar:
+        self._progress: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self._progress = Progress(
+                TextColumn("epoch {task.completed:.0f} of {task.total:.0f}"),
+                BarColumn(),
+                TextColumn("{task.description}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task("", total=1)
+        return self
+
+    @property
+    def update(self) -> Callable[[Any], None]:
+        return self._update
+
+    def _update(self, p: Any) -> None:
+        if self._progress is None:
+            return
+        text = (
+            f"{p.rate:.4f} bits/element (estimated), distortion {p.distortion:.4g}, "
+            f"multiplier {p.multiplier:.3g}, {p.remaining_s:.0f} s left"
+        )
+        self._progress.update(self._task, total=p.epochs, completed=p.epoch, description=text)
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()

@@ -1,0 +1,100 @@
+"""`rdedge inspect`: what is in a bundle, a container or a packet, by its first bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rdedge.bundle.bundle import Bundle
+from rdedge.errors import FormatError, SourceError
+from rdedge.format.constants import CONTAINER_HEAD, ENVELOPE_MAGIC, PACKET_MAGIC
+from rdedge.format.container import Container
+from rdedge.format.envelope import Envelope, read_envelope
+from rdedge.format.packet import Packet, read_packet
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """What the file says of itself, ready for JSON. Raises FormatError, BundleError, SourceError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}", do="check its name") from error
+    if data[:2] == b"PK":
+        return _bundle(Bundle.from_bytes(data), len(data))
+    if data[:3] == CONTAINER_HEAD[:3]:
+        return _container(Container(data))
+    if data[:1] and data[0] == PACKET_MAGIC:
+        return {"kind": "packets", "bytes": len(data), "packets": _packets(data)}
+    if data[:1] and data[0] == ENVELOPE_MAGIC:
+        envelope, end = read_envelope(data)
+        return {"kind": "envelope", "bytes": end} | _envelope(envelope)
+    raise FormatError(
+        f"{path} starts with {data[:4]!r}", expected="a bundle, a container, an envelope or packets"
+    )
+
+
+def _bundle(bundle: Bundle, size: int) -> dict[str, Any]:
+    m = bundle.manifest
+    return {
+        "kind": "bundle",
+        "bytes": size,
+        "codec": m.identity,
+        "created_by": m.created_by,
+        "model": m.model,
+        "sample": {"shape": list(m.sample.shape), "dtype": m.sample.dtype},
+        "latents": m.latents,
+        "bound": str(m.bound) + ", mean",
+        "encoder": vars(m.encoder),
+        "decoder": vars(m.decoder),
+        "graph": {"opset": m.opset, "precision": m.precision},
+        "profile": bundle.profile.get("name"),
+        "members": {name: member.bytes for name, member in m.members.items()},
+        "scorecard": bundle.scorecard,
+    }
+
+
+def _container(container: Container) -> dict[str, Any]:
+    batches = []
+    for i, (envelope, packets) in enumerate(container.batches()):
+        batches.append(
+            _envelope(envelope)
+            | {
+                "payload_bytes": container.payload_bytes(i),
+                "packets": [_packet(packet) for packet in packets],
+            }
+        )
+    return {
+        "kind": "container",
+        "bytes": len(container.data),
+        "cut_at": container.cut,
+        "samples": sum(entry.samples for entry in container.entries),
+        "batches": batches,
+    }
+
+
+def _envelope(envelope: Envelope) -> dict[str, Any]:
+    found = {k: v for k, v in vars(envelope).items() if v is not None and k != "payload_length"}
+    found["codec_identity"] = envelope.codec_identity.hex()
+    if envelope.boot is not None:
+        found["boot"] = envelope.boot.hex()
+    return found
+
+
+def _packets(data: bytes) -> list[dict[str, Any]]:
+    found, offset = [], 0
+    while offset < len(data):
+        packet, end = read_packet(data, offset)
+        found.append({"bytes": end - offset} | _packet(packet))
+        offset = end
+    return found
+
+
+def _packet(packet: Packet) -> dict[str, Any]:
+    return {
+        "codec_key": packet.codec_key.hex(),
+        "samples": packet.sample_count,
+        "lanes": packet.lanes,
+        "gated": packet.gated,
+        "runs": [vars(run) for run in packet.runs],
+        "streams": {kind.name.lower(): len(data) for kind, data in packet.streams.items()},
+    }
