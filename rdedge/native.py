@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Library", "describe", "library"]
 
-ABI = 1
+ABI = 2
 NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 
 _pointer = ctypes.c_void_p
@@ -37,6 +37,7 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
     "rdedge_quantise": (_int64, [_pointer, _int64, _float, _float, _pointer]),
     "rdedge_crc32c_prepare": (None, [_pointer]),
     "rdedge_crc32c": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
+    "rdedge_crc32c_by_tables": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
 }
 
 
@@ -62,6 +63,7 @@ class Library:
         self.quantise = loaded.rdedge_quantise
         self.crc32c_prepare = loaded.rdedge_crc32c_prepare
         self.crc32c = loaded.rdedge_crc32c
+        self.crc32c_by_tables = loaded.rdedge_crc32c_by_tables
 
 
 @cache

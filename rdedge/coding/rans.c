@@ -27,7 +27,7 @@
 #endif
 #endif
 
-#define ABI 1
+#define ABI 2
 #define PRECISION 16
 #define TOTAL 65536u
 #define LOWER ((uint64_t)1 << 31)
@@ -64,7 +64,7 @@ typedef struct {
     uint64_t encode;  /* EncodeEntry[all entries] */
     uint64_t decode;  /* DecodeEntry[all entries] */
     uint64_t tables;  /* Table[T] */
-    uint64_t buckets; /* uint16_t[T << bucket_bits]: entry of the table that holds the first slot */
+    uint64_t buckets; /* DecodeEntry[T << bucket_bits]: the entry that holds a bucket's first slot */
     uint64_t index;   /* uint16_t[period] */
     int64_t period;
     int64_t bucket_bits;
@@ -135,7 +135,7 @@ EXPORT void rdedge_rans_prepare_encode(const Table *tables, int64_t count,
 
 EXPORT void rdedge_rans_prepare_decode(const Table *tables, int64_t count,
                                        const uint16_t *frequencies, int64_t bucket_bits,
-                                       DecodeEntry *entries, uint16_t *buckets)
+                                       DecodeEntry *entries, DecodeEntry *buckets)
 {
     uint32_t width = TOTAL >> bucket_bits;
     for (int64_t t = 0; t < count; t++) {
@@ -148,10 +148,17 @@ EXPORT void rdedge_rans_prepare_decode(const Table *tables, int64_t count,
             entry->symbol = (int32_t)((uint32_t)tables[t].minimum + k);
             start += f;
             for (; slot < start; slot += width)
-                *buckets++ = (uint16_t)k;
+                *buckets++ = *entry;
         }
     }
 }
+
+/* Ways through the loops; constants at every call, so that each way is compiled for itself. */
+enum {
+    ONE_TABLE = 1, /* index[0] for all */
+    ONE_LANE = 2,  /* the state stays in a register; a refill is foreseen better than computed */
+    PLENTY = 4     /* at least as many words as symbols are left: refill without a branch */
+};
 
 /* One step of the encoder: a word if the state would leave [0, 2^63), without a branch. */
 INLINE uint64_t encode_step(uint64_t x, const EncodeEntry *entry, uint8_t **words)
@@ -191,27 +198,32 @@ INLINE const EncodeEntry *find_entry(const EncodeEntry *entries, const Table *ta
     return entries + table->first + k;
 }
 
-INLINE void encode_all(const Model *m, const int32_t *symbols, int64_t n, int64_t lanes,
-                       uint64_t *states, uint8_t **words, uint8_t **escapes, int one_table)
+INLINE void encode_all(const Model *m, const int32_t *symbols, int64_t n, int64_t mask,
+                       uint64_t *states, uint8_t **words, uint8_t **escapes, int how)
 {
     const EncodeEntry *entries = AT(EncodeEntry, m->encode);
     const Table *tables = AT(Table, m->tables);
     const uint16_t *index = AT(uint16_t, m->index);
-    const int64_t mask = lanes - 1;
     const Table only = tables[index[0]];
     uint8_t *w = *words;
     uint8_t *e = *escapes;
+    uint64_t x = states[0];
     int64_t i = n;
     while (i > 0) {
         /* From i down to the start of the period: no division for the cyclic index. */
-        int64_t run = one_table ? i : (i - 1) % m->period + 1;
+        int64_t run = how & ONE_TABLE ? i : (i - 1) % m->period + 1;
         for (int64_t j = run - 1; j >= 0; j--) {
             i--;
-            const Table *table = one_table ? &only : tables + index[j];
+            const Table *table = how & ONE_TABLE ? &only : tables + index[j];
             const EncodeEntry *entry = find_entry(entries, table, symbols[i], &e);
-            states[i & mask] = encode_step(states[i & mask], entry, &w);
+            if (how & ONE_LANE)
+                x = encode_step(x, entry, &w);
+            else
+                states[i & mask] = encode_step(states[i & mask], entry, &w);
         }
     }
+    if (how & ONE_LANE)
+        states[0] = x;
     *words = w;
     *escapes = e;
 }
@@ -235,10 +247,14 @@ EXPORT int32_t rdedge_rans_encode(const Model *model, const int32_t *symbols, in
         return 1;
     for (int64_t k = 0; k < lanes; k++)
         states[k] = lanes == 1 ? 0 : LOWER;
-    if (model->period == 1)
-        encode_all(model, symbols, n, lanes, states, &w, &e, 1);
+    if (lanes == 1 && model->period == 1)
+        encode_all(model, symbols, n, 0, states, &w, &e, ONE_TABLE | ONE_LANE);
+    else if (lanes == 1)
+        encode_all(model, symbols, n, 0, states, &w, &e, ONE_LANE);
+    else if (model->period == 1)
+        encode_all(model, symbols, n, lanes - 1, states, &w, &e, ONE_TABLE);
     else
-        encode_all(model, symbols, n, lanes, states, &w, &e, 0);
+        encode_all(model, symbols, n, lanes - 1, states, &w, &e, 0);
     if (lanes > 1) {
         for (int64_t k = lanes - 1; k >= 0; k--) {
             w -= 8;
@@ -290,66 +306,82 @@ typedef struct {
     int escape_fault; /* the first; decoding goes on, since a fault of the states comes before it */
 } Input;
 
-/* n symbols from index[j] on. With `plenty`, at least n words are left. */
+/* The entry after a bucket's own that holds the slot. */
+static const DecodeEntry *later_entry(const DecodeEntry *entries, const Table *table,
+                                      const DecodeEntry *bucket, uint32_t slot)
+{
+    const DecodeEntry *entry =
+        entries + table->first + ((uint32_t)bucket->symbol - (uint32_t)table->minimum);
+    do
+        entry++;
+    while (slot - entry->start >= entry->frequency);
+    return entry;
+}
+
+/* n symbols, the first with index[j] and lane i & mask. */
 INLINE void decode_run(const Model *m, int32_t *symbols, int64_t i, int64_t j, int64_t n,
-                      int64_t mask, uint64_t *states, Input *in, int one_table, int plenty)
+                       int64_t mask, uint64_t *states, Input *in, int how)
 {
     const DecodeEntry *entries = AT(DecodeEntry, m->decode);
+    const DecodeEntry *buckets = AT(DecodeEntry, m->buckets);
     const Table *tables = AT(Table, m->tables);
-    const uint16_t *buckets = AT(uint16_t, m->buckets);
     const uint16_t *index = AT(uint16_t, m->index);
     const int bits = (int)m->bucket_bits;
     const uint8_t *w = in->word;
+    uint64_t x = states[0];
     for (int64_t k = 0; k < n; k++, i++) {
-        uint32_t t = index[one_table ? 0 : j + k];
-        uint64_t x = states[i & mask];
-        uint32_t slot = (uint32_t)x & 0xFFFF;
-        const DecodeEntry *entry = entries + tables[t].first
-            + buckets[((uint64_t)t << bits) + (slot >> (PRECISION - bits))];
-        while (!LIKELY(slot - entry->start < entry->frequency))
-            entry++;
+        uint32_t t = index[how & ONE_TABLE ? 0 : j + k];
+        if (!(how & ONE_LANE))
+            x = states[i & mask];
+        uint32_t slot = (uint32_t)x & (TOTAL - 1);
+        const DecodeEntry *entry =
+            buckets + ((uint64_t)t << bits) + (slot >> (PRECISION - bits));
+        if (!LIKELY(slot - entry->start < entry->frequency))
+            entry = later_entry(entries, tables + t, entry, slot);
         x = entry->frequency * (x >> PRECISION) + (slot - entry->start);
-        if (plenty) {
+        if (how & PLENTY) {
             uint64_t refill = x < LOWER;
-            uint64_t longer = x << 32 | load32(w);
-            x = refill ? longer : x;
+            x = x << (refill << 5) | (load32(w) & (0 - refill));
             w += refill << 2;
         } else if (x < LOWER && w < in->words_end) {
             x = x << 32 | load32(w);
             w += 4;
         }
-        states[i & mask] = x;
+        if (!(how & ONE_LANE))
+            states[i & mask] = x;
         symbols[i] = entry->symbol;
-        if (!LIKELY((uint16_t)(entry->start + entry->frequency) != 0)) {
-            if (!in->escape_fault)
-                in->escape_fault = get_escape(tables + t, &in->escape, in->escapes_end,
-                                              symbols + i);
-        }
+        if (!LIKELY((uint16_t)(entry->start + entry->frequency) != 0) && !in->escape_fault)
+            in->escape_fault =
+                get_escape(tables + t, &in->escape, in->escapes_end, symbols + i);
     }
+    if (how & ONE_LANE)
+        states[0] = x;
     in->word = w;
 }
 
 INLINE void decode_all(const Model *m, int32_t *symbols, int64_t n, int64_t lanes,
-                      uint64_t *states, Input *in, int one_table)
+                       uint64_t *states, Input *in, int how)
 {
     int64_t i = 0, j = 0;
     while (i < n) {
         int64_t run = n - i;
         int64_t words = (in->words_end - in->word) >> 2;
-        if (!one_table && run > m->period - j)
+        if (!(how & ONE_TABLE) && run > m->period - j)
             run = m->period - j;
-        if (words >= CHUNK) {
+        if (how & ONE_LANE) {
+            decode_run(m, symbols, i, j, run, 0, states, in, how);
+        } else if (words >= CHUNK) {
             if (run > words)
                 run = words;
-            decode_run(m, symbols, i, j, run, lanes - 1, states, in, one_table, 1);
+            decode_run(m, symbols, i, j, run, lanes - 1, states, in, how | PLENTY);
         } else {
             if (run > CHUNK && words)
                 run = CHUNK;
-            decode_run(m, symbols, i, j, run, lanes - 1, states, in, one_table, 0);
+            decode_run(m, symbols, i, j, run, lanes - 1, states, in, how);
         }
         i += run;
         j += run;
-        if (j == m->period || one_table)
+        if (j == m->period || how & ONE_TABLE)
             j = 0;
     }
 }
@@ -384,8 +416,12 @@ EXPORT int32_t rdedge_rans_decode(const Model *model, const uint8_t *data, int64
         }
     }
     Input in = {data + head, data + bytes, escapes, escapes + escape_bytes, OK};
-    if (model->period == 1)
-        decode_all(model, symbols, n, lanes, states, &in, 1);
+    if (lanes == 1 && model->period == 1)
+        decode_all(model, symbols, n, 1, states, &in, ONE_TABLE | ONE_LANE);
+    else if (lanes == 1)
+        decode_all(model, symbols, n, 1, states, &in, ONE_LANE);
+    else if (model->period == 1)
+        decode_all(model, symbols, n, lanes, states, &in, ONE_TABLE);
     else
         decode_all(model, symbols, n, lanes, states, &in, 0);
     if (in.word != in.words_end)

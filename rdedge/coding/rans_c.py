@@ -20,6 +20,9 @@ _TABLE = np.dtype([("minimum", "<i4"), ("regular", "<u4"), ("first", "<u4"), ("u
 _ENCODE_ENTRY_BYTES = 16
 _DECODE_ENTRY_BYTES = 8
 
+# Buckets of all tables together: 256 KB.
+_BUCKETS_MAX = 1 << 15
+
 # A short index is repeated, so that the inner loop of the C coder is long.
 _INDEX_PLACES = 512
 
@@ -38,8 +41,9 @@ class _Layout:
         self.tables["minimum"] = tables.minimum
         self.tables["regular"] = tables.regular
         self.tables["first"] = tables.first
-        # Fewer buckets where there are many tables: 8 KB each up to 256 tables, then less.
-        self.bucket_bits = 12 if len(tables) <= 256 else 10 if len(tables) <= 4096 else 8
+        # As many buckets for a table, 256 to 4096, as stay in the second-level cache for all.
+        room = (_BUCKETS_MAX // len(tables)).bit_length() - 1
+        self.bucket_bits = max(8, min(12, room))
 
     @cached_property
     def encode(self) -> NDArray[np.uint8]:
@@ -54,10 +58,10 @@ class _Layout:
         return entries
 
     @cached_property
-    def decode(self) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    def decode(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """DecodeEntry of rans.c for all entries, and the buckets."""
         entries = np.zeros((self.frequencies.size, _DECODE_ENTRY_BYTES), np.uint8)
-        buckets = np.zeros(self.tables.size << self.bucket_bits, np.uint16)
+        buckets = np.zeros((self.tables.size << self.bucket_bits, _DECODE_ENTRY_BYTES), np.uint8)
         self.library.rans_prepare_decode(
             self.tables.ctypes.data,
             self.tables.size,

@@ -48,7 +48,11 @@ static uint32_t by_tables(const uint32_t *t, uint32_t r, const uint8_t *p, size_
 }
 
 #if defined(__GNUC__) && defined(__x86_64__)
+#if defined(__clang__)
+__attribute__((target("sse4.2,crc32")))
+#else
 __attribute__((target("sse4.2")))
+#endif
 static uint32_t by_instruction(uint32_t r, const uint8_t *p, size_t n)
 {
     uint64_t wide = r;
@@ -64,12 +68,16 @@ static uint32_t by_instruction(uint32_t r, const uint8_t *p, size_t n)
 }
 #endif
 
+EXPORT uint32_t rdedge_crc32c_by_tables(const uint32_t *tables, const uint8_t *data, int64_t n)
+{
+    return ~by_tables(tables, 0xFFFFFFFFu, data, (size_t)n);
+}
+
 EXPORT uint32_t rdedge_crc32c(const uint32_t *tables, const uint8_t *data, int64_t n)
 {
-    uint32_t r = 0xFFFFFFFFu;
 #if defined(__GNUC__) && defined(__x86_64__)
     if (__builtin_cpu_supports("sse4.2"))
-        return ~by_instruction(r, data, (size_t)n);
+        return ~by_instruction(0xFFFFFFFFu, data, (size_t)n);
 #endif
-    return ~by_tables(tables, r, data, (size_t)n);
+    return rdedge_crc32c_by_tables(tables, data, n);
 }
