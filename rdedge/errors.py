@@ -16,7 +16,7 @@ RdedgeError
 ├── OutputError             the output exists, or cannot be written
 ├── TrainingError           training could not start or go on
 │   ├── BoundMissedError    it ended without meeting its distortion bound
-│   └── InterruptedRun      it was stopped; the checkpoint is safe
+│   └── StoppedError        it was stopped; the checkpoint is safe
 └── ParityError             two computations of the same thing differ by more than allowed
 """
 
@@ -29,7 +29,7 @@ __all__ = [
     "ConfigError",
     "FormatError",
     "InputError",
-    "InterruptedRun",
+    "StoppedError",
     "MismatchError",
     "MissingError",
     "OutputError",
@@ -127,7 +127,7 @@ class BoundMissedError(TrainingError):
     """Training ended without meeting its distortion bound on held-out data."""
 
 
-class InterruptedRun(TrainingError):
+class StoppedError(TrainingError):
     """Training was stopped from outside; its checkpoint is safe."""
 
 

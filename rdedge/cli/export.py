@@ -28,7 +28,7 @@ import click
 def command(
     run: Path, output: Path, target: str, recipe: str | None, data: str | None, force: bool
 ) -> None:
-    """Turn the finished RUN into one bundle: graphs, integer tables, reference vectors, scorecard."""
+    """Turn the finished RUN into a bundle: graphs, integer tables, reference vectors, scorecard."""
     from rdedge.host.export import export
 
     bundle = export(run, output, target=target, recipe=recipe, data=data, force=force)

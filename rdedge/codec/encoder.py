@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from rdedge.bundle.bundle import Bundle
 from rdedge.codec.preprocess import refuse_non_finite, to_network
 from rdedge.codec.symbols import SymbolCodec
@@ -15,6 +17,9 @@ from rdedge.engine.runner import open_runner
 from rdedge.errors import ShapeError, ValueRangeError
 from rdedge.format.constants import MAX_SAMPLES
 from rdedge.types import Array
+
+# Samples go through the graph in blocks that stay in a processor's cache.
+_BLOCK_ELEMENTS = 1 << 16
 
 
 class Encoder:
@@ -57,9 +62,17 @@ class Encoder:
         x = self.spec.check_batch(x)
         if not 1 <= len(x) <= MAX_SAMPLES:
             raise ShapeError(f"a batch of {len(x)} samples", expected=f"1 to {MAX_SAMPLES}")
+        symbols = np.empty((len(x), self.manifest.latents), np.int32)
+        rows = max(1, _BLOCK_ELEMENTS // self.spec.elements)
+        for i in range(0, len(x), rows):
+            self._quantise(x[i : i + rows], symbols[i : i + rows])
+        return symbols
+
+    def _quantise(self, x: Array, symbols: Array) -> None:
+        """A block of samples -> its rows of symbols."""
         y = self.runner.run(to_network(x))
         try:
-            flat = quantise(y.reshape(-1), self._step, self.manifest.rounding)
+            quantise(y.reshape(-1), self._step, self.manifest.rounding, symbols.reshape(-1))
         except ValueRangeError as error:
             refuse_non_finite(x)
             raise ValueRangeError(
@@ -67,4 +80,3 @@ class Encoder:
                 expected=error.expected,
                 do="send it uncompressed, or train on data like it",
             ) from error
-        return flat.reshape(len(x), -1)

@@ -24,11 +24,12 @@ def _inverse(step: float) -> np.float32:
     return inverse
 
 
-def quantise(y: Floats, step: float, rounding: float) -> Int32s:
+def quantise(y: Floats, step: float, rounding: float, out: Int32s | None = None) -> Int32s:
     """Quantise y, (n,) float32, to symbols, (n,) int32.
 
     step: width of a cell, in units of y. rounding: in (0, 0.5]; 0.5 rounds to the nearest, less
     widens the cell of zero and draws all symbols towards it.
+    out: (n,) int32, C-contiguous, to write the symbols to; None: a new array.
     Raises ValueRangeError for a value that is not finite or whose symbol exceeds 2^31 - 1.
     """
     if not isinstance(y, np.ndarray) or y.dtype != np.float32 or y.ndim != 1:
@@ -38,10 +39,14 @@ def quantise(y: Floats, step: float, rounding: float) -> Int32s:
     inverse = _inverse(step)
     y = np.ascontiguousarray(y)
     library = native.library()
+    symbols = np.empty(y.size, np.int32) if out is None else out
+    if symbols.shape != y.shape or symbols.dtype != np.int32 or not symbols.flags.c_contiguous:
+        raise ShapeError("symbols to write to of another shape", expected=f"({y.size},) int32")
     if library is None:
-        symbols, bad = _with_numpy(y, inverse, np.float32(rounding))
+        found, bad = _with_numpy(y, inverse, np.float32(rounding))
+        if bad < 0:
+            symbols[:] = found
     else:
-        symbols = np.empty(y.size, np.int32)
         bad = library.quantise(y.ctypes.data, y.size, float(inverse), rounding, symbols.ctypes.data)
     if bad >= 0:
         raise ValueRangeError(

@@ -40,8 +40,8 @@ class Checked:
 def check(bundle: Bundle) -> list[Checked]:
     """Redo the reference vectors with every coder at hand and compare with what the bundle says.
 
-    Symbols and bytes after the quantiser must be the same to the bit; what the networks give, within
-    the limits of the bundle's own recipe. Raises BundleError where a part cannot be read.
+    Symbols and bytes after the quantiser must be the same to the bit; what the networks give,
+    within the limits of the bundle's own recipe. Raises BundleError where a part cannot be read.
     """
     reference, manifest = bundle.reference, bundle.manifest
     limits = bundle.recipe.get("parity", {})

@@ -14,7 +14,7 @@ from rdedge.format.packet import Packet, read_packet
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """What the file says of itself, ready for JSON. Raises FormatError, BundleError, SourceError."""
+    """What the file says of itself, as JSON. Raises FormatError, BundleError or SourceError."""
     try:
         data = path.read_bytes()
     except OSError as error:

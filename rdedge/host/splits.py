@@ -26,8 +26,8 @@ class Split:
 
     @staticmethod
     def of(count: int, held_out: int | None = None) -> Split:
-        """Split count samples; the last held_out (default: 22 % of them) are held out, of the others
-        the last eighth is for validation. Raises TrainingError where there are too few.
+        """Split count samples: the last held_out (default: 22 %) are held out, of the others the
+        last eighth is for validation. Raises TrainingError where there are too few.
         """
         if held_out is None:
             held_out = int(count * HELD_OUT_SHARE)

@@ -1,4 +1,4 @@
-"""`rdedge train`: data and a bound -> a run folder with a model that meets it, or the word that not."""
+"""`rdedge train`: data and a bound -> a run folder with a model, and whether it meets the bound."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ def train(
     on_epoch: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Train on data (.npy, .npz, .csv or `digits`) until its mean distortion is just max_distortion.
+    """Train on data (.npy, .npz, .csv, `digits`) so that its mean distortion is max_distortion.
 
     metric: one of types.METRIC_IS_MINIMUM, in the units of the data. held_out: how many of the last
     samples decide whether the bound is met (default: 22 %), or held_out_data: a file of their own.
-    Returns the scorecard, which is in the run folder too. Raises BoundMissedError where the bound is
-    not met on held-out data (the run is kept), InterruptedRun where stop said so.
+    Returns the scorecard, which is in the run folder too. Raises BoundMissedError where the
+    bound is not met on held-out data (the run is kept), StoppedError where stop said so.
     """
     if model != "mlp":
         raise ConfigError(f"no model is called {model!r}", expected="mlp")
@@ -117,7 +117,7 @@ def train(
             f"seed {seed}, learning rate {learning_rate}, width {width}",
             expected="a seed of 0 or more, a learning rate in (0, 1), a width from 0.05 to 64",
         )
-    bound = Bound(metric, max_distortion)
+    Bound(metric, max_distortion)  # refuses what is no bound
     source = _load(data, key)
     x = source.samples
     refuse_non_finite(x) if np.issubdtype(x.dtype, np.floating) else None

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rdedge import metrics
 from rdedge.codec.preprocess import from_network, to_network
-from rdedge.errors import InterruptedRun, TrainingError
+from rdedge.errors import StoppedError, TrainingError
 from rdedge.host.models import Mlp
 from rdedge.types import Array, Bound
 
@@ -161,7 +161,7 @@ class Trainer:
         checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         """Train to the end. on_epoch is told after each epoch; stop is asked after each batch and
-        ends in InterruptedRun with the state of the last whole epoch; checkpoint is called after
+        ends in StoppedError with the state of the last whole epoch; checkpoint is called after
         each epoch.
         """
         state, options = self.state, self.options
@@ -171,7 +171,7 @@ class Trainer:
             if not self._epoch(stop):
                 self._restore(before)
                 checkpoint()
-                raise InterruptedRun(
+                raise StoppedError(
                     f"training was stopped in epoch {state.epoch + 1} of {options.epochs}",
                     do="go on with --resume and the run folder",
                 )
@@ -246,7 +246,8 @@ class Trainer:
         else:
             distortion = (error * error).mean()
         rate = self.model.prior.bits(noisy).mean() / self.elements
-        return rate + math.exp(self.state.log_multiplier) * distortion / self.reference
+        loss: Tensor = rate + math.exp(self.state.log_multiplier) * distortion / self.reference
+        return loss
 
     def _ascend(self, distortion: float) -> None:
         gap = max(-_DUAL_CLIP, min(_DUAL_CLIP, self.excess(distortion) - 1.0))
@@ -291,7 +292,7 @@ class Trainer:
         self.state = snapshot["state"]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything in a checkpoint that is a tensor: weights, the best weights, Adam's moments."""
+        """All tensors of a checkpoint: weights, the best weights, Adam's moments."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
         for i, moments in self.optimizer.state_dict()["state"].items():

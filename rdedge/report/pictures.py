@@ -23,9 +23,9 @@ def comparison_png(
     """A PNG of up to 16 samples: original, reconstruction, error, one column each.
 
     x, x_hat: (N, ...) raw units; shape: (H, W) of a picture, or anything else for a curve.
-    distortion: (N,), written under each column; worse: (N,), by which they are ranked. The samples run from the best to the worst at
-    equal ranks, so that the worst is always among them. Errors are shown at the same contrast as
-    the originals, grey for none.
+    distortion: (N,), written under each column. worse: (N,), by which they are ranked: the samples
+    run from the best to the worst at equal ranks, so that the worst is always among them. Errors
+    are shown at the same contrast as the originals, grey for none.
     """
     try:
         from PIL import Image, ImageDraw

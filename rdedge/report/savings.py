@@ -20,28 +20,22 @@ def savings_text(found: Mapping[str, Any], elements: int) -> str:
         label = f"{entry['codec']} ({entry['setting']})"
         rows.append(_row(label, entry["bytes"], found, elements))
     saved = 100.0 * (1.0 - found["container_bytes"] / found["raw_bytes"])
-    lines = [
+    headline = (
         f"{saved:.1f} % saved: {size(found['raw_bytes'])} of {samples:,} samples became "
-        f"{size(found['container_bytes'])}",
-        "",
-        table(("", "bytes", "a sample", "bits/element", "ratio"), rows),
-    ]
+        f"{size(found['container_bytes'])}"
+    )
+    lines = [headline, "", table(("", "bytes", "a sample", "bits/element", "ratio"), rows)]
     if "distortion" in found:
         d = found["distortion"]
         figures = ", ".join(f"{k} {_number(d[k])}" for k in ("mean", "p95", "worst"))
         bound = found["bound"]
-        lines += [
-            "",
-            f"distortion, {d['metric']} in raw units: {figures} (trained for a mean of "
-            f"{bound['value']:g} {bound['metric']})",
-        ]
+        trained = f"trained for a mean of {bound['value']:g} {bound['metric']}"
+        lines += ["", f"distortion, {d['metric']} in raw units: {figures} ({trained})"]
     if found.get("classical"):
         best = found["classical"][0]
-        lines += [
-            f"{100 * best['container_share']:.0f} % of the bytes of the best classical codec, "
-            f"{best['codec']}, at a mean {found['bound']['metric']} of "
-            f"{_number(best['distortion'])}"
-        ]
+        share = f"{100 * best['container_share']:.0f} % of the bytes of the best classical codec"
+        reached = f"{found['bound']['metric']} of {_number(best['distortion'])}"
+        lines.append(f"{share}, {best['codec']}, at a mean {reached}")
     return "\n".join(lines)
 
 

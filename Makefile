@@ -1,0 +1,32 @@
+# Two commands on a bare machine with Python 3.10 to 3.13: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# What the environment was made from; it is made again when one of these changes.
+STAMP := $(VENV)/.installed
+INPUTS := pyproject.toml setup.py constraints.txt rdedge/coding/rans.c rdedge/coding/quantiser.c rdedge/format/crc32c.c
+
+.PHONY: demo test check lint clean
+
+demo: $(STAMP)
+	$(BIN)/rdedge demo -o demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: lint test
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(STAMP): $(INPUTS)
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13) and "Python 3.10 to 3.13 is needed, this is " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist demo rdedge/_native.so *.egg-info
