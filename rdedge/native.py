@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Library", "describe", "library"]
 
-ABI = 2
+ABI = 3
 NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 
 _pointer = ctypes.c_void_p
@@ -27,8 +27,8 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
         [_pointer, _int64, _pointer, _int64, _pointer, _pointer],
     ),
     "rdedge_rans_encode": (
-        ctypes.c_int32,
-        [_pointer, _pointer, _int64, _int64, _pointer, _int64, _pointer, _int64, _pointer],
+        _int64,
+        [_pointer, _pointer, _int64, _int64, _pointer, _int64, _pointer],
     ),
     "rdedge_rans_decode": (
         ctypes.c_int32,

@@ -27,7 +27,7 @@
 #endif
 #endif
 
-#define ABI 2
+#define ABI 3
 #define PRECISION 16
 #define TOTAL 65536u
 #define LOWER ((uint64_t)1 << 31)
@@ -228,23 +228,22 @@ INLINE void encode_all(const Model *m, const int32_t *symbols, int64_t n, int64_
     *escapes = e;
 }
 
-/* Codes symbols[n]. The stream is written so that it ends at out + out_bytes, the escapes so that
-   they end at escapes + escape_bytes; result gets the offsets where they start. Room wanted:
-   out_bytes >= 2 n + n / 4096 + 8 lanes + 64, escape_bytes >= 5 n. Returns 0, or 1 without room.
+/* Codes symbols[n] into out: the stream, so that it ends at out + stream_bytes, and the escapes, so
+   that they end 5 n bytes later. Returns where the stream starts, or -1 without room (stream_bytes
+   must be at least 2 n + n / 4096 + 8 lanes + 64); escapes_start gets where the escapes start.
 
    A step multiplies a state by at most (2^16 / f) (1 + 2^-15) once it is at least f 2^15, which it
    is whenever a word was emitted before; so n symbols take at most 16 n + n 2^-14 bits, plus the
    64 bits of each state. */
-EXPORT int32_t rdedge_rans_encode(const Model *model, const int32_t *symbols, int64_t n,
-                                  int64_t lanes, uint8_t *out, int64_t out_bytes,
-                                  uint8_t *escapes, int64_t escape_bytes, int64_t *result)
+EXPORT int64_t rdedge_rans_encode(const Model *model, const int32_t *symbols, int64_t n,
+                                  int64_t lanes, uint8_t *out, int64_t stream_bytes,
+                                  int64_t *escapes_start)
 {
     uint64_t states[LANES_MAX];
-    uint8_t *w = out + out_bytes;
-    uint8_t *e = escapes + escape_bytes;
-    if (out_bytes < 2 * n + n / 4096 + 8 * lanes + 64 || escape_bytes < 5 * n
-        || lanes < 1 || lanes > LANES_MAX)
-        return 1;
+    uint8_t *w = out + stream_bytes;
+    uint8_t *e = w + 5 * n;
+    if (stream_bytes < 2 * n + n / 4096 + 8 * lanes + 64 || lanes < 1 || lanes > LANES_MAX)
+        return -1;
     for (int64_t k = 0; k < lanes; k++)
         states[k] = lanes == 1 ? 0 : LOWER;
     if (lanes == 1 && model->period == 1)
@@ -262,15 +261,14 @@ EXPORT int32_t rdedge_rans_encode(const Model *model, const int32_t *symbols, in
             store32(w + 4, (uint32_t)(states[k] >> 32));
         }
     } else {
-        int bytes = w < out + out_bytes ? 5 : 0;
+        int bytes = w < out + stream_bytes ? 5 : 0;
         while (bytes < 8 && states[0] >> (8 * bytes))
             bytes++;
         for (int k = bytes - 1; k >= 0; k--)
             *--w = (uint8_t)(states[0] >> (8 * k));
     }
-    result[0] = w - out;
-    result[1] = e - escapes;
-    return 0;
+    *escapes_start = e - out;
+    return w - out;
 }
 
 /* Reads the value of an escaped symbol. Returns OK or what is wrong. */

@@ -8,6 +8,7 @@ symbols == coder.decode(coded.latents, coded.escapes, len(symbols), coded.lanes)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -160,9 +161,14 @@ class Coder:
 
     def _estimated_lanes(self, count: int) -> int:
         """The lanes for count symbols, by the mean cost of their tables; integers only."""
+        cost, places = self._mean_cost
+        return choose_lanes((cost * count // places) >> COST_BITS)
+
+    @cached_property
+    def _mean_cost(self) -> tuple[int, int]:
+        """The mean costs at some places of the index, added up, and how many places."""
         places = self.index[:: max(1, self.index.size // _ESTIMATE_PLACES)]
-        cost = int(self.tables.mean_cost[places].sum())
-        return choose_lanes((cost * count // places.size) >> COST_BITS)
+        return int(self.tables.mean_cost[places].sum()), places.size
 
 
 def _as_bytes(data: bytes | bytearray | memoryview) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import cached_property
 
 import numpy as np
@@ -26,8 +25,7 @@ _BUCKETS_MAX = 1 << 15
 # A short index is repeated, so that the inner loop of the C coder is long.
 _INDEX_PLACES = 512
 
-# Up to here symbols go through buffers that a coder keeps: asking an array for its address takes
-# longer than copying it.
+# Up to here arrays are copied: asking an array for its address takes longer.
 _SMALL = 4096
 
 
@@ -82,23 +80,22 @@ def _layout(library: Library, tables: Tables) -> _Layout:
 
 
 class _Scratch:
-    """Buffers for small calls, with their addresses; used by one call at a time."""
+    """Buffers for one call at a time, with their addresses."""
 
     def __init__(self) -> None:
         self.symbols = np.empty(_SMALL, np.int32)
         self.symbols_at: int = self.symbols.ctypes.data
-        self.result = (ctypes.c_int64 * 2)()
-        self.result_at = ctypes.addressof(self.result)
-        self._out = np.empty(0, np.uint8)
-        self.out_at = 0
-        self.out_bytes = 0
+        escapes_start = np.zeros(1, np.int64)
+        self.escapes_start = escapes_start.data
+        self.escapes_start_at: int = escapes_start.ctypes.data
+        self.room(0)
 
-    def room(self, out_bytes: int) -> None:
-        """Make out at least so large."""
-        if out_bytes > self.out_bytes:
-            self._out = np.empty(out_bytes, np.uint8)
-            self.out_at = self._out.ctypes.data
-            self.out_bytes = out_bytes
+    def room(self, size: int) -> None:
+        """Make `out` of that size."""
+        out = np.empty(size, np.uint8)
+        self.out = out.data
+        self.out_at: int = out.ctypes.data
+        self.out_bytes = size
 
 
 class NativeCoder:
@@ -124,22 +121,25 @@ class NativeCoder:
         if not self._model[0]:
             self._model[0] = self._layout.encode.ctypes.data
         n = symbols.size
+        # Where the stream ends and the escapes start, at the longest.
+        border = 2 * n + n // 4096 + 8 * lanes + 64
+        end = border + 5 * n
         scratch = self._take()
-        stream = 2 * n + n // 4096 + 8 * lanes + 64
-        scratch.room(stream + 5 * n)
-        if n <= _SMALL:
-            scratch.symbols[:n] = symbols
-            at = scratch.symbols_at
-        else:
-            at = symbols.ctypes.data
-        out_at = scratch.out_at
-        failed = self._library.rans_encode(
-            self._model_at, at, n, lanes, out_at, stream, out_at + stream, 5 * n, scratch.result_at
+        if end > scratch.out_bytes:
+            scratch.room(end)
+        start = self._library.rans_encode(
+            self._model_at,
+            symbols.tobytes() if n <= _SMALL else symbols.ctypes.data,
+            n,
+            lanes,
+            scratch.out_at,
+            border,
+            scratch.escapes_start_at,
         )
-        assert not failed
-        start, escape = scratch.result
-        latents = ctypes.string_at(out_at + start, stream - start)
-        escapes = ctypes.string_at(out_at + stream + escape, 5 * n - escape)
+        assert start >= 0
+        out = scratch.out
+        latents = out[start:border].tobytes()
+        escapes = out[scratch.escapes_start[0] : end].tobytes()
         self._scratch.append(scratch)
         return latents, escapes
 

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdedge.coding.faults import Fault, fault_error
+from rdedge.coding.streams import LOWER, join_states, read_escapes, split, write_escapes
 from rdedge.coding.tables import PRECISION_BITS, TOTAL, Tables, escape_values
-from rdedge.errors import FormatError, TruncatedError
-from rdedge.format.varint import append_varint, read_varint
 
 __all__ = ["NumpyCoder"]
 
@@ -28,8 +27,6 @@ Places = NDArray[np.intp]
 Uint64s = NDArray[np.uint64]
 Words = NDArray[np.uint32]
 
-LOWER = 1 << 31
-UPPER = 1 << 63
 _SLOT = TOTAL - 1
 _LOW, _HIGH = (0, 1) if sys.byteorder == "little" else (1, 0)
 
@@ -39,8 +36,56 @@ _VECTOR_LANES = 8
 # Symbols whose tables are looked up at a time: their rows stay in the cache.
 _BLOCK = 1 << 14
 
-# A table of all slots takes 768 KB for each table; above so many tables entries are searched for.
+# A table of all slots takes 512 KB for each table; above so many tables entries are searched for.
 _SLOT_TABLES_MAX = 64
+
+
+class _Lookup:
+    """Arrays derived from one set of tables, made at first use and shared by its coders."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+
+    @cached_property
+    def wide_frequencies(self) -> Uint64s:
+        return self.tables.flat_frequencies.astype(np.uint64)
+
+    @cached_property
+    def wide_starts(self) -> Uint64s:
+        return self.tables.flat_starts.astype(np.uint64)
+
+    @cached_property
+    def keys(self) -> Int64s:
+        """Table (upper bits) and first slot (lower 16) of every entry, ascending."""
+        tables = self.tables
+        t = np.repeat(np.arange(len(tables), dtype=np.int64), tables.regular + 1)
+        keys: Int64s = t << PRECISION_BITS | tables.flat_starts
+        return keys
+
+    @cached_property
+    def slot_entries(self) -> Words:
+        """The entry of every slot of every table; shape (T * 2^16,)."""
+        return np.repeat(
+            np.arange(self.tables.flat_frequencies.size, dtype=np.uint32),
+            self.tables.flat_frequencies,
+        )
+
+    @cached_property
+    def slot_steps(self) -> Words:
+        """Frequency (upper half) and slot less start (lower half), for every slot."""
+        tables = self.tables
+        slots = np.resize(np.arange(TOTAL, dtype=np.uint32), self.slot_entries.size)
+        steps: Words = tables.flat_frequencies.astype(np.uint32)[self.slot_entries] << np.uint32(16)
+        steps |= slots - tables.flat_starts[self.slot_entries]
+        return steps
+
+
+def _lookup(tables: Tables) -> _Lookup:
+    """The arrays of tables, kept beside their other derived arrays."""
+    lookup = tables.__dict__.get("_numpy_lookup")
+    if not isinstance(lookup, _Lookup):
+        lookup = tables.__dict__["_numpy_lookup"] = _Lookup(tables)
+    return lookup
 
 
 class NumpyCoder:
@@ -48,6 +93,7 @@ class NumpyCoder:
 
     def __init__(self, tables: Tables, index: NDArray[np.uint16]) -> None:
         self._tables = tables
+        self._lookup = _lookup(tables)
         self._index = index
 
     def encode(self, symbols: Int32s, lanes: int) -> tuple[bytes, bytes]:
@@ -64,16 +110,11 @@ class NumpyCoder:
                 self._encode_rows(vector, entries, start, words)
             states = [int(state) for state in vector]
         body = np.concatenate([np.empty(0, np.uint32), *words[::-1]]).astype("<u4").tobytes()
-        if lanes == 1:
-            used = -(-states[0].bit_length() // 8)
-            head = states[0].to_bytes(max(used, 5 if body else 0), "little")
-        else:
-            head = np.array(states, "<u8").tobytes()
-        return head + body, b"".join(escapes[::-1])
+        return join_states(states, body), b"".join(escapes[::-1])
 
     def decode(self, latents: bytes, escapes: bytes, count: int, lanes: int) -> Int32s:
         """Decode count symbols; raises FormatError or TruncatedError."""
-        states, words = _split(latents, lanes)
+        states, words = split(latents, lanes)
         symbols = np.empty(count, np.int32)
         outside: list[Places] = []
         if lanes < _VECTOR_LANES:
@@ -82,7 +123,7 @@ class NumpyCoder:
             self._decode_rows(np.array(states, np.uint64), words, symbols, outside)
         where = np.concatenate([np.empty(0, np.intp), *outside])
         t = self._index[where % self._index.size]
-        symbols[where] = _read_escapes(
+        symbols[where] = read_escapes(
             escapes, self._tables.minimum[t].tolist(), self._tables.regular[t].tolist()
         )
         return symbols
@@ -122,43 +163,23 @@ class NumpyCoder:
                     np.broadcast_to(minimum, some.shape)[outside].astype(np.int64),
                     np.broadcast_to(last, some.shape)[outside].astype(np.int64),
                 )
-                escapes.append(_write_escapes(values))
+                escapes.append(write_escapes(values))
                 entry = np.minimum(entry, last)
             entries = entry.astype(np.intp)
             entries += first[places]
             yield start, entries
 
     @cached_property
-    def _wide_frequencies(self) -> Uint64s:
-        return self._tables.flat_frequencies.astype(np.uint64)
-
-    @cached_property
-    def _wide_starts(self) -> Uint64s:
-        return self._tables.flat_starts.astype(np.uint64)
-
-    @cached_property
-    def _keys(self) -> Int64s:
-        """Table (upper bits) and first slot (lower 16) of every entry, ascending."""
+    def _lists(self) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
+        """For few lanes: index, keys, frequencies, symbol less entry and escape by table."""
         tables = self._tables
-        t = np.repeat(np.arange(len(tables), dtype=np.int64), tables.regular + 1)
-        keys: Int64s = t << PRECISION_BITS | tables.flat_starts
-        return keys
-
-    @cached_property
-    def _slot_entries(self) -> Words:
-        """The entry of every slot of every table; shape (T * 2^16,)."""
-        return np.repeat(
-            np.arange(self._tables.flat_frequencies.size, dtype=np.uint32),
-            self._tables.flat_frequencies,
+        return (
+            self._index.tolist(),
+            self._lookup.keys.tolist(),
+            tables.flat_frequencies.tolist(),
+            (tables.minimum - tables.first).tolist(),
+            (tables.first + tables.regular).tolist(),
         )
-
-    @cached_property
-    def _slot_steps(self) -> Uint64s:
-        """Frequency (upper half) and slot less start (lower half), for every slot."""
-        slots = np.resize(np.arange(TOTAL, dtype=np.uint64), self._slot_entries.size)
-        rest = slots - self._wide_starts[self._slot_entries]
-        steps: Uint64s = self._wide_frequencies[self._slot_entries] << np.uint64(32) | rest
-        return steps
 
     def _encode_few(self, states: list[int], entries: Places, start: int) -> Words:
         """Symbol after symbol with Python integers; returns the words."""
@@ -182,8 +203,8 @@ class NumpyCoder:
     ) -> None:
         """Row after row of a block, last first; appends the words of each."""
         lanes = states.size
-        frequencies = self._wide_frequencies.take(entries)
-        starts = self._wide_starts.take(entries)
+        frequencies = self._lookup.wide_frequencies.take(entries)
+        starts = self._lookup.wide_starts.take(entries)
         limits = frequencies << np.uint64(47)
         spreads = np.uint64(TOTAL) - frequencies
         emit = np.empty(lanes, bool)
@@ -212,12 +233,8 @@ class NumpyCoder:
     ) -> None:
         """Symbol after symbol with Python integers."""
         lanes = len(states)
-        tables = self._tables
-        index, period = self._index.tolist(), self._index.size
-        keys = self._keys.tolist()
-        frequencies = tables.flat_frequencies.tolist()
-        symbol_of = (tables.minimum - tables.first).tolist()
-        last = (tables.first + tables.regular).tolist()
+        index, keys, frequencies, symbol_of, last = self._lists
+        period = len(index)
         left = iter(words.tolist())
         escaped: list[int] = []
         for i in range(symbols.size):
@@ -263,9 +280,9 @@ class NumpyCoder:
                 keys.fill(int(places[0]) << PRECISION_BITS)
             position = self._decode_block(states, padded, words.size, position, keys, small)
             if small:
-                entries = self._slot_entries.take(keys).astype(np.int64)
+                entries = self._lookup.slot_entries.take(keys).astype(np.int64)
             else:
-                entries = np.searchsorted(self._keys, keys, side="right") - 1
+                entries = np.searchsorted(self._lookup.keys, keys, side="right") - 1
             symbols[start:stop] = entries + symbol_of[places]
             escaped = np.flatnonzero(entries == last[places])
             if escaped.size:
@@ -286,88 +303,45 @@ class NumpyCoder:
     ) -> int:
         """The rows of a block. keys: the tables, shifted; gets the slots too. Returns position."""
         lanes = states.size
-        slot_mask, low_half = np.full((2, lanes), [[_SLOT], [0xFFFFFFFF]], np.uint64)
-        shift, shift_half = np.full((2, lanes), [[PRECISION_BITS], [32]], np.uint64)
+        slot_mask = np.full(lanes, _SLOT, np.uint64)
+        shift = np.full(lanes, PRECISION_BITS, np.uint64)
         lower = np.full(lanes, LOWER, np.uint64)
-        slot, step, below = np.empty_like(states), np.empty_like(states), np.empty(lanes, bool)
+        slot, below, step = np.empty_like(states), np.empty(lanes, bool), np.empty(lanes, np.uint32)
+        half_mask = np.full(lanes, _SLOT, np.uint32)
+        half_shift = np.full(lanes, 16, np.uint32)
+        # Their upper halves stay zero.
+        frequency, rest = np.zeros_like(states), np.zeros_like(states)
+        frequency_low = frequency.view(np.uint32)[_LOW::2]
+        rest_low = rest.view(np.uint32)[_LOW::2]
         low, high = states.view(np.uint32)[_LOW::2], states.view(np.uint32)[_HIGH::2]
-        steps = self._slot_steps if small else step
         row = states
         for begin in range(0, keys.size, lanes):
             key = keys[begin : begin + lanes]
             if key.size < lanes:
                 m = key.size
                 row, slot, step, below = states[:m], slot[:m], step[:m], below[:m]
-                slot_mask, low_half, shift = slot_mask[:m], low_half[:m], shift[:m]
-                shift_half, lower = shift_half[:m], lower[:m]
+                slot_mask, shift, lower = slot_mask[:m], shift[:m], lower[:m]
+                half_mask, half_shift = half_mask[:m], half_shift[:m]
+                frequency, frequency_low = frequency[:m], frequency_low[:m]
+                rest, rest_low = rest[:m], rest_low[:m]
             np.bitwise_and(row, slot_mask, slot)
             np.bitwise_or(key, slot.view(np.intp), key)
-            np.right_shift(row, shift, row)
             if small:
-                steps.take(key, None, step, "clip")
-                np.right_shift(step, shift_half, slot)
-                np.bitwise_and(step, low_half, step)
+                self._lookup.slot_steps.take(key, None, step, "clip")
+                np.right_shift(step, half_shift, frequency_low)
+                np.bitwise_and(step, half_mask, rest_low)
             else:
-                entry = np.searchsorted(self._keys, key, side="right") - 1
-                np.subtract(slot, self._wide_starts[entry], step)
-                slot = self._wide_frequencies[entry]
-            np.multiply(row, slot, row)
-            np.add(row, step, row)
+                entry = np.searchsorted(self._lookup.keys, key, side="right") - 1
+                np.subtract(slot, self._lookup.wide_starts[entry], rest)
+                frequency = self._lookup.wide_frequencies[entry]
+            np.right_shift(row, shift, row)
+            np.multiply(row, frequency, row)
+            np.add(row, rest, row)
             np.less(row, lower, below)
             where = below.nonzero()[0]
             high[where] = low[where]
-            fresh = words[position : position + where.size]
-            low[where] = fresh
+            low[where] = words[position : position + where.size]
             position += where.size
             if position > size:
                 break
         return position
-
-
-def _write_escapes(values: Uint64s) -> bytes:
-    out = bytearray()
-    for value in values.tolist():
-        append_varint(out, value)
-    return bytes(out)
-
-
-def _split(latents: bytes, lanes: int) -> tuple[list[int], Words]:
-    """The states and the words of a stream; raises where they are not in their form."""
-    size = len(latents)
-    if lanes == 1:
-        head = size if size <= 8 else 5 + (size - 5) % 4
-        state = int.from_bytes(latents[:head], "little")
-        if head and not latents[head - 1] and not (head == 5 and size > 8):
-            raise fault_error(Fault.STATE_FORM)
-        if state >= UPPER or (size > 8 and state < LOWER):
-            raise fault_error(Fault.STATE_FORM)
-        return [state], np.frombuffer(latents, "<u4", offset=head)
-    head = 8 * lanes
-    if size < head:
-        raise fault_error(Fault.STATE_SHORT)
-    if (size - head) % 4:
-        raise fault_error(Fault.WORDS_SHORT)
-    states = np.frombuffer(latents, "<u8", count=lanes)
-    if (states < np.uint64(LOWER)).any() or (states >= np.uint64(UPPER)).any():
-        raise fault_error(Fault.STATE_FORM)
-    return states.tolist(), np.frombuffer(latents, "<u4", offset=head)
-
-
-def _read_escapes(escapes: bytes, minimum: list[int], regular: list[int]) -> list[int]:
-    """The symbols of the escapes, in order; minimum and regular are of their tables."""
-    symbols = []
-    position = 0
-    for low, n in zip(minimum, regular, strict=True):
-        try:
-            value, position = read_varint(escapes, position)
-        except TruncatedError:
-            raise fault_error(Fault.ESCAPE_SHORT) from None
-        except FormatError:
-            raise fault_error(Fault.ESCAPE_FORM) from None
-        symbol = low - 1 - (value >> 1) if value & 1 else low + n + (value >> 1)
-        if not -(1 << 31) <= symbol < 1 << 31:
-            raise fault_error(Fault.ESCAPE_FORM)
-        symbols.append(symbol)
-    if position != len(escapes):
-        raise fault_error(Fault.ESCAPE_LEFT)
-    return symbols

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -263,3 +264,20 @@ def test_without_the_library_numpy_codes(monkeypatch):
     assert Coder(tables, ZERO).backend == "numpy"
     with pytest.raises(MissingError, match="RDEDGE_NATIVE=0"):
         Coder(tables, ZERO, "c")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_threads_may_share_a_coder(backend):
+    coder = Coder(reference.gaussian_tables([3.0]), ZERO, backend)
+    batches = [
+        np.round(np.random.default_rng(seed).normal(0, 4, 3000)).astype(np.int32)
+        for seed in range(8)
+    ]
+
+    def there_and_back(symbols: np.ndarray) -> bool:
+        coded = coder.encode(symbols)
+        back = coder.decode(coded.latents, coded.escapes, symbols.size, coded.lanes)
+        return np.array_equal(back, symbols)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(there_and_back, batches * 10))
