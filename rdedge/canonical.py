@@ -10,14 +10,19 @@ from rdedge.errors import FormatError
 
 
 def dumps(value: Any) -> bytes:
-    """Keys sorted, no white space, UTF-8. NaN and infinity are a FormatError."""
+    """Keys sorted, no white space, UTF-8.
+
+    Raises FormatError for what has no such form: NaN, infinity, half a surrogate pair, depth.
+    """
     try:
         text = json.dumps(
             value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
         )
-    except ValueError as error:
-        raise FormatError(f"cannot write JSON: {error}", expected="finite numbers") from error
-    return text.encode("utf-8")
+        return text.encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise FormatError(
+            f"cannot write JSON: {error}", expected="finite numbers and text that UTF-8 can hold"
+        ) from error
 
 
 def loads(data: bytes, what: str) -> Any:

@@ -32,7 +32,7 @@ def load(path: Path, cls: type[T]) -> T:
         raise ConfigError(f"cannot read {path}: {error.strerror}", do="check the name") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text at byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # the parser's own error is a ValueError
         raise ConfigError(f"{path} is not TOML: {error}") from error
     return build(value, cls, path.name)
 
@@ -72,7 +72,9 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{where} is {value!r}", expected="a list")
         return tuple(_convert(v, arguments[0], f"{where}[{i}]") for i, v in enumerate(value))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and type(value) in (int, float):
+        if not abs(value) <= sys.float_info.max:
+            raise ConfigError(f"{where} is {value!r:.40}", expected="a finite number")
         return float(value)
     if type(value) is not hint:
         raise ConfigError(

@@ -53,12 +53,22 @@ class Metric:
 
 
 def _mse(d: Floats) -> Floats:
-    return np.mean(d * d, axis=1)
+    squares: Floats = np.mean(d * d, axis=1)
+    return squares
 
 
 def _psnr(mse: Floats, scale: Scale) -> Floats:
-    with np.errstate(divide="ignore"):
-        return 10.0 * np.log10(scale.peak**2 / mse)
+    """Infinite where there is no error, even for data whose peak is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decibels: Floats = np.where(mse == 0, np.inf, 10.0 * np.log10(scale.peak**2 / mse))
+    return decibels
+
+
+def _nrmse(mse: Floats, scale: Scale) -> Floats:
+    """0 where there is no error, even for data that does not vary."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share: Floats = np.where(mse == 0, 0.0, np.sqrt(mse) / np.float64(scale.std))
+    return share
 
 
 METRICS: dict[str, Metric] = {
@@ -66,7 +76,7 @@ METRICS: dict[str, Metric] = {
     "psnr": Metric("psnr", _mse, _psnr),
     "mae": Metric("mae", lambda d: np.mean(np.abs(d), axis=1), lambda s, _: s),
     "max-abs": Metric("max-abs", lambda d: np.max(np.abs(d), axis=1), lambda s, _: s),
-    "nrmse": Metric("nrmse", _mse, lambda s, scale: np.sqrt(s) / scale.std),
+    "nrmse": Metric("nrmse", _mse, _nrmse),
 }
 
 

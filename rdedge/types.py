@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +29,10 @@ DTYPES = (
     "float32",
     "float64",
 )
+
+# The limits that FORMAT.md, section 1, sets to the shape of a sample.
+MAX_AXES = 4
+MAX_AXIS = 1 << 24
 
 # Every metric and its direction: True where a sample must reach at least the bound.
 METRIC_IS_MINIMUM: dict[str, bool] = {
@@ -66,15 +71,16 @@ class SampleSpec:
             raise ShapeError(
                 f"samples of dtype {self.dtype} cannot be coded", expected=", ".join(DTYPES)
             )
-        if not self.shape or any(d < 1 for d in self.shape):
+        if not 1 <= len(self.shape) <= MAX_AXES or any(not 1 <= d <= MAX_AXIS for d in self.shape):
             raise ShapeError(
-                f"a sample of shape {self.shape} cannot be coded", expected="every axis at least 1"
+                f"a sample of shape {self.shape} cannot be coded",
+                expected=f"1 to {MAX_AXES} axes of 1 to {MAX_AXIS}",
             )
 
     @property
     def elements(self) -> int:
         """Elements in one sample."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def raw_bytes(self) -> int:
@@ -86,6 +92,12 @@ class SampleSpec:
         if not isinstance(x, np.ndarray):
             raise ShapeError(
                 f"got a {type(x).__name__}", expected=f"a NumPy array of dtype {self.dtype}"
+            )
+        if isinstance(x, np.ma.MaskedArray):
+            raise ShapeError(
+                "got a masked array",
+                expected="a NumPy array without a mask",
+                do="fill the gaps on purpose with x.filled(VALUE)",
             )
         if x.shape[1:] != self.shape or x.ndim != len(self.shape) + 1:
             hint = "add the batch axis: x[None]" if x.shape == self.shape else ""

@@ -15,6 +15,8 @@ from rdedge.errors import BundleError
 
 MAX_BUNDLE_BYTES = 1 << 31
 _MAX_MEMBERS = 64
+# More than the headers of 64 members with names of up to 400 bytes take.
+_OVERHEAD_BYTES = 1 << 16
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
@@ -27,6 +29,12 @@ _MADE_BY_UNIX = 3 << 8 | _VERSION
 
 def pack(members: dict[str, bytes]) -> bytes:
     """Members in their order -> the ZIP file. Names are ASCII."""
+    if sum(map(len, members.values())) > MAX_BUNDLE_BYTES - _OVERHEAD_BYTES:
+        raise BundleError(
+            f"a bundle of {sum(map(len, members.values()))} bytes",
+            expected=f"at most {MAX_BUNDLE_BYTES - _OVERHEAD_BYTES}",
+            do="train a smaller model",
+        )
     out = bytearray()
     directory = bytearray()
     for name, data in members.items():
@@ -42,12 +50,6 @@ def pack(members: dict[str, bytes]) -> bytes:
         )
     count = len(members)
     end = _END.pack(b"PK\x05\x06", 0, 0, count, count, len(directory), len(out), 0)
-    if len(out) + len(directory) + len(end) > MAX_BUNDLE_BYTES:
-        raise BundleError(
-            f"a bundle of {len(out)} bytes",
-            expected=f"at most {MAX_BUNDLE_BYTES}",
-            do="train a smaller model",
-        )
     return bytes(out + directory + end)
 
 

@@ -15,7 +15,8 @@ from rdedge.bundle import archive
 from rdedge.bundle.manifest import Manifest, Member, identity_of, sha256
 from rdedge.coding.tables import Tables
 from rdedge.data.files import write_file
-from rdedge.errors import BundleError, FormatError
+from rdedge.data.npy import read_npy
+from rdedge.errors import BundleError, FormatError, InputError
 from rdedge.types import Array
 
 MANIFEST = "manifest.json"
@@ -37,7 +38,8 @@ MEMBERS = (
 @dataclass(frozen=True)
 class Reference:
     """Reference vectors. inputs: (N, *shape) in the source's dtype; symbols: (N, C) int32; packet:
-    what encoding them gives; outputs: (N, *shape), what decoding it gives."""
+    what encoding them gives; outputs: (N, *shape), what decoding it gives.
+    """
 
     inputs: Array
     symbols: Array
@@ -147,14 +149,18 @@ class Bundle:
 
     @cached_property
     def reference(self) -> Reference:
+        """The reference vectors. Raises BundleError where they do not fit the manifest."""
         spec, latents = self.manifest.sample, self.manifest.latents
-        inputs = spec.check_batch(self._array("reference/inputs.npy"))
-        outputs = spec.check_batch(self._array("reference/outputs.npy"))
+        try:
+            inputs = spec.check_batch(self._array("reference/inputs.npy"))
+            outputs = spec.check_batch(self._array("reference/outputs.npy"))
+        except InputError as error:
+            raise BundleError(f"the reference vectors do not fit the manifest: {error}") from error
         symbols = self._array("reference/symbols.npy")
         if (
             symbols.shape != (len(inputs), latents)
             or symbols.dtype != np.int32
-            or (len(outputs) != len(inputs))
+            or len(outputs) != len(inputs)
         ):
             raise BundleError(
                 f"reference symbols of shape {symbols.shape} and dtype {symbols.dtype}",
@@ -172,16 +178,15 @@ class Bundle:
         return value
 
     def _array(self, name: str) -> Array:
+        data = self.members[name]
         try:
-            array = np.lib.format.read_array(io.BytesIO(self.members[name]), allow_pickle=False)
-        except (ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
-            raise BundleError(f"{name} is not a sound array: {error}") from error
-        assert isinstance(array, np.ndarray)
-        return array
+            return read_npy(io.BytesIO(data), len(data), name)
+        except InputError as error:
+            raise BundleError(str(error)) from error
 
 
 def npy_bytes(array: Array) -> bytes:
-    """array as a .npy file."""
+    """A .npy file that holds array."""
     buffer = io.BytesIO()
     np.lib.format.write_array(
         buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False

@@ -37,8 +37,8 @@ class Level:
         if set(value) != {"step"} or not isinstance(value["step"], str):
             raise ValueError(f"a level {value!r}")
         step = float.fromhex(value["step"])
-        if not 1e-37 < step < 1e37 or float(np.float32(step)) != step:
-            raise ValueError(f"a step of {step}")
+        if not 1e-37 < step < 1e37 or Level(step).to_json() != value:
+            raise ValueError(f"a step of {value['step']!r}")
         return Level(step)
 
 
@@ -94,9 +94,9 @@ class Manifest:
                 "sample": _sample(self.sample),
                 "latents": self.latents,
                 "levels": [level.to_json() for level in self.levels],
-                "rounding": self.rounding,
-                "bound": {"metric": self.bound.metric, "value": self.bound.value},
-                "scale": {"peak": self.scale.peak, "std": self.scale.std},
+                "rounding": float(self.rounding),
+                "bound": {"metric": self.bound.metric, "value": float(self.bound.value)},
+                "scale": {"peak": float(self.scale.peak), "std": float(self.scale.std)},
                 "encoder": vars(self.encoder),
                 "decoder": vars(self.decoder),
                 "opset": self.opset,
@@ -129,11 +129,25 @@ class Manifest:
             manifest = config.build(value, _Rest, "manifest.json").with_parts(spec, levels, members)
         except BundleError:
             raise
-        except (RdedgeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (
+            RdedgeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OverflowError,
+        ) as error:
             raise BundleError(
                 f"manifest.json is wrong: {error}", do="export the bundle again"
             ) from error
         manifest._check()
+        # So nothing is passed over: no key of a part, no second way to write a number.
+        if manifest.to_bytes() != data:
+            raise BundleError(
+                "manifest.json holds what this version does not read",
+                expected="the keys and numbers of FORMAT.md section 5",
+                do="export the bundle again",
+            )
         return manifest
 
     def _check(self) -> None:
@@ -144,6 +158,8 @@ class Manifest:
             and _HASH.fullmatch(self.identity)
             and self.sample.kind == "vector"
             and all(type(d) is int for d in self.sample.shape)
+            and min(self.scale.peak, self.scale.std) >= 0
+            and min(*vars(self.encoder).values(), *vars(self.decoder).values()) >= 0
             and all(_HASH.fullmatch(m.sha256) and m.bytes >= 0 for m in self.members.values())
         )
         if not fine:

@@ -1,4 +1,4 @@
-"""Recipes (export/*.toml) and profiles (devices/*.toml): how a run becomes a bundle, and for what."""
+"""Recipes (export/*.toml), how a run becomes a bundle, and profiles (devices/*.toml), for what."""
 
 from __future__ import annotations
 
@@ -38,11 +38,17 @@ class Reference:
 @dataclass(frozen=True)
 class Parity:
     """Limits between two backends: latents in quantiser steps, share of symbols that differ, and
-    reconstructions in standard deviations of the training data."""
+    reconstructions in standard deviations of the training data.
+    """
 
     max_latent_difference: float
     max_symbol_share: float
     max_output_difference: float
+
+    def __post_init__(self) -> None:
+        for name, limit in vars(self).items():
+            if limit < 0:
+                raise ConfigError(f"{name} is {limit}", expected="0 or more")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -14,9 +14,15 @@ from rdedge.errors import OutputError
 
 def refuse_existing(path: Path, force: bool) -> None:
     """Say so if path is there and may not be replaced."""
-    if path.is_dir():
+    try:
+        there, folder, regular = path.exists(), path.is_dir(), path.is_file()
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}", do="check its name") from error
+    if folder:
         raise OutputError(f"{path} is a folder", expected="the name of a file to write")
-    if path.exists() and not force:
+    if there and not regular:
+        raise OutputError(f"{path} is a device or a pipe", expected="the name of a file to write")
+    if there and not force:
         raise OutputError(f"{path} exists", do="choose another name, or replace it with --force")
 
 
@@ -28,35 +34,43 @@ def write_aside(path: Path, *, force: bool = False) -> Iterator[IO[bytes]]:
     Raises OutputError where the disk is full, the folder is missing or may not be written.
     """
     refuse_existing(path, force)
+    part = path.with_name(f".{path.name[:32]}.{secrets.token_hex(4)}.part")
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent
-        )
-    except OSError as error:
+        file = part.open("xb")
+    except (OSError, ValueError) as error:
         raise OutputError(
-            f"cannot write in {path.parent}: {error.strerror}", do="check the folder and its rights"
+            f"cannot write in {path.parent}: {getattr(error, 'strerror', None) or error}",
+            do="check the folder and its rights",
         ) from error
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        _publish(part, path, force)
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}",
             do="free some space or choose another disk; nothing was left behind",
         ) from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        part.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _publish(part: Path, path: Path, force: bool) -> None:
+    """Give the finished file its name; without force not over one that came up meanwhile."""
+    if not force:
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            refuse_existing(path, force)
+            raise
+        except OSError:
+            # A file system without hard links: look once more, then rename.
+            refuse_existing(path, force)
+        else:
+            return
+    part.replace(path)
 
 
 def write_file(path: Path, data: bytes, *, force: bool = False) -> None:

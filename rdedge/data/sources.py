@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-import csv
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
+from rdedge.data.npy import MAGIC, read_npy
+from rdedge.data.table import read_table
 from rdedge.errors import ShapeError, SourceError
-from rdedge.types import DTYPES, Array, SampleSpec
+from rdedge.types import Array, SampleSpec
 
 SourceKind = Literal["raw", "npy", "npz", "csv"]
 
 SUFFIXES: dict[str, SourceKind] = {".npy": "npy", ".npz": "npz", ".csv": "csv"}
 
-_NPY_MAGIC = b"\x93NUMPY"
-_DELIMITERS = ",;\t|"
+_MAX_KEY = 255
+# No byte of a deflated stream can stand for more (zlib's technical details: 1032 to 1).
+_MAX_RATIO = 1032
+# What zipfile and zlib raise for damaged files.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +83,13 @@ def expand(paths: list[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _files_of(path: Path) -> Iterator[tuple[Path, str]]:
-    if not path.exists():
+    try:
+        there, folder = path.exists(), path.is_dir()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}", do="check the name") from error
+    if not there:
         raise SourceError(f"{path} is not there", do="check the name")
-    if not path.is_dir():
+    if not folder:
         yield path, path.name
         return
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
@@ -76,9 +97,9 @@ def _files_of(path: Path) -> Iterator[tuple[Path, str]]:
         raise SourceError(
             f"the folder {path} holds no file of samples", expected=f"files {', '.join(SUFFIXES)}"
         )
-    base = path.resolve()
+    base = path.resolve().name
     for file in found:
-        yield file, f"{base.name}/{file.relative_to(path).as_posix()}" if base.name else file.name
+        yield file, (Path(base) / file.relative_to(path)).as_posix()
 
 
 def read(
@@ -105,7 +126,7 @@ def read(
 
 def read_stream(data: bytes, spec: SampleSpec, name: str = "stdin") -> Source:
     """Read what came through a pipe: an .npy file, or samples as they lie in memory."""
-    if data.startswith(_NPY_MAGIC):
+    if data.startswith(MAGIC):
         return _read(io.BytesIO(data), "npy", name, len(data), None, spec)
     if not data or len(data) % spec.raw_bytes:
         raise SourceError(
@@ -122,46 +143,62 @@ def _read(
     file: BinaryIO, kind: SourceKind, name: str, size: int, key: str | None, spec: SampleSpec | None
 ) -> Source:
     if kind == "csv":
-        return _read_csv(file, name, size, spec)
+        samples, detail = read_table(file.read(), name, spec)
+        return Source(name, kind, samples, size, detail, from_text=True)
     if kind == "npz":
-        array, key = _npz_member(file, name, key)
+        array, key = _npz_member(file, name, size, key)
         return _with_batch_axis(array, name, kind, size, {"key": key}, spec)
-    return _with_batch_axis(_load(file, name), name, kind, size, {}, spec)
+    return _with_batch_axis(read_npy(file, size, name), name, kind, size, {}, spec)
 
 
-def _load(file: BinaryIO, name: str) -> Array:
-    try:
-        array = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
-        raise SourceError(
-            f"{name} is not a sound .npy array: {str(error).splitlines()[0]}",
-            expected="an array of numbers saved with numpy.save",
-        ) from error
-    assert isinstance(array, np.ndarray)
-    return array
+def is_key(key: Any) -> bool:
+    """Whether key can name an array of an .npz: text of printable characters, within the file."""
+    return (
+        isinstance(key, str)
+        and 1 <= len(key) <= _MAX_KEY
+        and key.isprintable()
+        and not key.startswith("/")
+        and ".." not in key.replace("\\", "/").split("/")
+    )
 
 
-def _npz_member(file: BinaryIO, name: str, key: str | None) -> tuple[Array, str]:
+def _npz_member(file: BinaryIO, name: str, size: int, key: str | None) -> tuple[Array, str]:
     try:
         with zipfile.ZipFile(file) as archive:
-            keys = [n[:-4] for n in archive.namelist() if n.endswith(".npy")]
-            if key is None and len(keys) != 1:
-                raise SourceError(
-                    f"{name} holds {len(keys)} arrays: {', '.join(keys[:20]) or 'none'}",
-                    expected="one array",
-                    do="name one with --key",
-                )
-            key = keys[0] if key is None else key
-            if key not in keys:
-                raise SourceError(
-                    f"{name} holds no array {key!r}", expected=f"one of {', '.join(keys[:20])}"
-                )
-            with archive.open(f"{key}.npy") as member:
-                return _load(io.BytesIO(member.read()), f"{name}:{key}"), key
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            key = _choose_key([n[:-4] for n in archive.namelist() if n.endswith(".npy")], name, key)
+            info = archive.getinfo(f"{key}.npy")
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise NotImplementedError(f"compression method {info.compress_type}")
+            if info.file_size > _MAX_RATIO * size:
+                raise ValueError(f"{size} bytes cannot hold {info.file_size}")
+            with archive.open(info) as member:
+                return read_npy(cast(BinaryIO, member), info.file_size, f"{name}:{key}"), key
+    except _ZIP_ERRORS as error:
         raise SourceError(
             f"{name} is not a sound .npz file: {error}", expected="a file of numpy.savez"
         ) from error
+
+
+def _choose_key(keys: list[str], name: str, key: str | None) -> str:
+    if key is None and len(keys) != 1:
+        raise SourceError(
+            f"{name} holds {len(keys)} arrays: {', '.join(keys[:20]) or 'none'}",
+            expected="one array",
+            do="name one with --key",
+        )
+    key = keys[0] if key is None else key
+    if keys.count(key) != 1:
+        raise SourceError(
+            f"{name} holds {keys.count(key)} arrays {key!r}",
+            expected=f"one of {', '.join(keys[:20])}",
+        )
+    if not is_key(key):
+        raise SourceError(
+            f"{name} holds an array called {key!r:.80}",
+            expected=f"a name of 1 to {_MAX_KEY} printable characters, no path out of the file",
+            do="rename the array",
+        )
+    return key
 
 
 def _with_batch_axis(
@@ -173,12 +210,6 @@ def _with_batch_axis(
     spec: SampleSpec | None,
 ) -> Source:
     native = array.dtype.newbyteorder("=")
-    if str(native) not in DTYPES:
-        raise ShapeError(
-            f"{name} is of dtype {array.dtype}",
-            expected=", ".join(DTYPES),
-            do="convert it on purpose with astype",
-        )
     if spec is not None and array.shape == spec.shape:
         array, detail = array[None], {**detail, "order": "single"}
     if array.ndim < 2 or 0 in array.shape:
@@ -187,76 +218,3 @@ def _with_batch_axis(
             expected="(N, D) or (N, ...): samples along the first axis, at least one",
         )
     return Source(name, kind, np.ascontiguousarray(array, dtype=native), size, detail)
-
-
-def _read_csv(file: BinaryIO, name: str, size: int, spec: SampleSpec | None) -> Source:
-    try:
-        text = file.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{name} is not UTF-8 text at byte {error.start}") from error
-    first = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
-    if not rows:
-        raise SourceError(f"{name} is empty", expected="rows of numbers")
-    header = None if all(_is_number(cell) for cell in rows[0]) else rows[0]
-    body = rows if header is None else rows[1:]
-    if not body:
-        raise SourceError(f"{name} has a header and no row", expected="rows of numbers")
-    width = len(body[0])
-    values = np.empty((len(body), width), np.float64)
-    for i, row in enumerate(body):
-        line = i + 1 + (header is not None)
-        if len(row) != width:
-            raise SourceError(f"{name}: row {line} has {len(row)} cells", expected=f"{width}")
-        try:
-            values[i] = row
-        except ValueError:
-            column = next(j for j, cell in enumerate(row) if not _is_number(cell))
-            raise SourceError(
-                f"{name}: row {line}, column {column + 1} is {row[column][:40]!r}",
-                expected="a number",
-                do="leave out the columns and rows that hold text",
-            ) from None
-    dtype = spec.dtype if spec is not None else _text_dtype(body, values)
-    with np.errstate(over="ignore", invalid="ignore"):
-        samples = values.astype(dtype)
-    if np.issubdtype(samples.dtype, np.integer) and not np.array_equal(samples, values):
-        i, j = np.argwhere(samples != values)[0]
-        raise ShapeError(
-            f"{name}: row {i + 1 + (header is not None)}, column {j + 1} is {values[i, j]!r}",
-            expected=f"numbers of dtype {dtype}, which the bundle was made for",
-        )
-    detail: dict[str, Any] = {"delimiter": delimiter}
-    if header is not None:
-        detail["header"] = header
-    if spec is not None and samples.shape[1:] != spec.shape and spec.elements == width:
-        samples = samples.reshape(-1, *spec.shape)
-    return Source(name, "csv", samples, size, detail, from_text=True)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _text_dtype(body: list[list[str]], values: Array) -> str:
-    """float32 where no cell has more than 7 significant digits, so that raw bytes are not
-    counted twice over; else float64.
-    """
-    with np.errstate(over="ignore"):
-        fits = np.isfinite(values.astype(np.float32)) == np.isfinite(values)
-    if not fits.all():
-        return "float64"
-    for row in body:
-        for cell in row:
-            mantissa = cell.lower().partition("e")[0]
-            digits = "".join(c for c in mantissa if c.isdigit()).lstrip("0")
-            if "." in mantissa:
-                digits = digits.rstrip("0")
-            if len(digits) > 7:
-                return "float64"
-    return "float32"

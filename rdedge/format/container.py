@@ -1,7 +1,7 @@
-"""Container `.rdz`: a file of envelopes and packets with an index at its end (FORMAT.md, section 3).
+"""Container `.rdz`: a file of envelopes and packets with an index at its end.
 
-The writer streams to any file object; the reader works on bytes or a memory map, gives random
-access through the index, and reads a file that was cut short up to the cut.
+FORMAT.md, section 3. The writer streams to any file object; the reader works on bytes or a memory
+map, gives random access through the index, and reads a file that was cut short up to the cut.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO
 
-from rdedge.errors import FormatError, TruncatedError
+from rdedge.errors import ChecksumError, FormatError, TruncatedError, UnsupportedError
 from rdedge.format.constants import (
     CONTAINER_END,
     CONTAINER_HEAD,
+    CRC_BYTES,
     ENVELOPE_MAGIC,
     INDEX_MAGIC,
     MAX_PACKETS,
@@ -75,43 +76,63 @@ def _index_bytes(entries: list[Entry]) -> bytes:
     return bytes(index)
 
 
+def _check_head(head: bytes) -> None:
+    if head == CONTAINER_HEAD:
+        return
+    if CONTAINER_HEAD.startswith(head):
+        raise TruncatedError(f"container: the file has {len(head)} bytes", expected="more")
+    if head[:-1] == CONTAINER_HEAD[:-1]:
+        raise UnsupportedError(
+            f"container: version {head[-1]}",
+            expected=f"version {CONTAINER_HEAD[-1]}",
+            do="read it with the rdedge that wrote it, or a newer one",
+        )
+    raise FormatError(f"container: the file starts with {head!r}", expected=repr(CONTAINER_HEAD))
+
+
 class Container:
     """A container in memory. entries: its envelopes, from the index or rebuilt.
 
-    cut: None where the file is whole, else the byte at which the sound part ends; then entries
-    hold what is whole before it. Raises FormatError where the head is not that of a container, or
-    the index contradicts the records.
+    cut: None where the file is whole, else the byte at which the sound records end; then entries
+    hold what is whole before it, the last perhaps with fewer packets than its envelope announces.
+    Raises FormatError where the head is not that of a container, or a sound index contradicts the
+    records.
     """
 
     def __init__(self, data: bytes | memoryview) -> None:
         self.data = memoryview(data)
-        head = bytes(self.data[: len(CONTAINER_HEAD)])
-        if head != CONTAINER_HEAD:
-            if CONTAINER_HEAD.startswith(head):
-                raise TruncatedError(f"container: the file has {len(head)} bytes", expected="more")
-            raise FormatError(
-                f"container: the file starts with {head!r}", expected=repr(CONTAINER_HEAD)
-            )
+        _check_head(bytes(self.data[: len(CONTAINER_HEAD)]))
+        self.entries: list[Entry] = []
         self.cut: int | None = None
-        index_start = self._find_index()
-        if index_start is None:
-            self.entries = self._rebuild()
+        self._ends: list[int] = []
+        self._interrupted: int | None = None
+        self._index_altered = False
+        index = self._find_index()
+        if index is None:
+            self._rebuild()
         else:
-            self.entries = self._read_index(index_start)
+            self._read_index(index)
 
-    def _find_index(self) -> int | None:
-        """Where the index starts, or None where the tail does not fit a whole index."""
+    def _find_index(self) -> Reader | None:
+        """The index up to its CRC, or None where no sound index and its tail end the file."""
         tail = bytes(self.data[-TAIL_BYTES:])
-        start = len(self.data) - TAIL_BYTES - int.from_bytes(tail[:4], "little")
-        if tail[4:] != CONTAINER_END or start < len(CONTAINER_HEAD):
-            return None
-        return start if self.data[start] == INDEX_MAGIC else None
-
-    def _read_index(self, start: int) -> list[Entry]:
         end = len(self.data) - TAIL_BYTES
+        start = end - int.from_bytes(tail[:4], "little")
+        fits = len(CONTAINER_HEAD) <= start < end - CRC_BYTES
+        if tail[4:] != CONTAINER_END or not fits or self.data[start] != INDEX_MAGIC:
+            return None
         reader = Reader(self.data, "container index", start, end)
+        reader.skip(end - CRC_BYTES - start, "index")
+        try:
+            reader.crc()
+        except ChecksumError:
+            self._index_altered = True
+            return None
+        return Reader(self.data, "container index", start, end - CRC_BYTES)
+
+    def _read_index(self, reader: Reader) -> None:
+        start = reader.start
         reader.magic(INDEX_MAGIC)
-        entries: list[Entry] = []
         offset = 0
         for _ in range(reader.varint("number of envelopes", 0, reader.left)):
             offset += reader.varint("distance", 1, start)
@@ -121,62 +142,52 @@ class Container:
                 raise FormatError(
                     f"container: the index has an envelope at byte {offset}, where none starts"
                 )
-            entries.append(Entry(offset, packets, samples))
-        reader.crc()
+            self.entries.append(Entry(offset, packets, samples))
         if reader.left:
-            raise FormatError(f"container: {reader.left} bytes after the index", expected="none")
-        if (entries[0].offset if entries else start) != len(CONTAINER_HEAD):
+            raise FormatError(f"container: {reader.left} bytes left in the index", expected="none")
+        if (self.entries[0].offset if self.entries else start) != len(CONTAINER_HEAD):
             raise FormatError("container: bytes before the first envelope", expected="none")
-        self._ends = [e.offset for e in entries[1:]] + [start]
-        return entries
+        self._ends = [entry.offset for entry in self.entries[1:]] + [start]
 
-    def _rebuild(self) -> list[Entry]:
-        entries: list[Entry] = []
-        self._ends: list[int] = []
+    def _rebuild(self) -> None:
         offset = len(CONTAINER_HEAD)
         while offset < len(self.data) and self.data[offset] == ENVELOPE_MAGIC:
-            start = offset
-            packets = samples = 0
+            start, packets, samples = offset, 0, 0
             try:
-                envelope, offset = read_envelope(self.data, offset)
-                good = offset
+                envelope, good = read_envelope(self.data, offset)
                 for _ in range(envelope.packet_count):
                     packet, good = read_packet(self.data, good)
                     packets, samples = packets + 1, samples + packet.sample_count
-                offset = good
             except FormatError:
                 # What is whole before the damage is kept, the batch it interrupts included.
-                if packets:
-                    entries.append(Entry(start, packets, samples))
-                    self._ends.append(good)
-                    offset = good
-                else:
-                    offset = start
+                if not packets:
+                    break
+                self._interrupted = len(self.entries)
+            self.entries.append(Entry(start, packets, samples))
+            self._ends.append(good)
+            offset = good
+            if self._interrupted is not None:
                 break
-            entries.append(Entry(start, packets, samples))
-            self._ends.append(offset)
         self.cut = offset
-        return entries
 
     def batch(self, i: int) -> tuple[Envelope, list[Packet]]:
         """Envelope i and its packets, checked against the index."""
         entry, end = self.entries[i], self._ends[i]
         envelope, offset = read_envelope(self.data[:end], entry.offset)
-        payload_start = offset
+        payload_bytes = end - offset
         packets: list[Packet] = []
         while offset < end:
             packet, offset = read_packet(self.data[:end], offset)
             packets.append(packet)
         samples = sum(p.sample_count for p in packets)
-        whole = self.cut is None or i < len(self.entries) - 1
         announced = (envelope.packet_count, envelope.payload_length)
-        if (len(packets), samples) != (entry.packets, entry.samples) or (
-            whole and announced != (len(packets), end - payload_start)
-        ):
+        whole = announced == (len(packets), payload_bytes) or i == self._interrupted
+        if not whole or (len(packets), samples) != (entry.packets, entry.samples):
             raise FormatError(
-                f"container: envelope {i} has {len(packets)} packets and {samples} samples",
-                expected=f"{envelope.packet_count} packets by the envelope, {entry.packets} with "
-                f"{entry.samples} samples by the index",
+                f"container: envelope {i} has {len(packets)} packets, {samples} samples and "
+                f"{payload_bytes} bytes",
+                expected=f"{envelope.packet_count} packets and {envelope.payload_length} bytes by "
+                f"the envelope, {entry.packets} packets and {entry.samples} samples by the index",
             )
         return envelope, packets
 
@@ -191,10 +202,13 @@ class Container:
         return self._ends[i] - offset
 
     def require_whole(self) -> None:
-        """Raise TruncatedError where the file was cut short."""
+        """Raise TruncatedError where the file was cut short, ChecksumError where its index was
+        altered.
+        """
         if self.cut is not None:
             samples = sum(entry.samples for entry in self.entries)
-            raise TruncatedError(
+            error = ChecksumError if self._index_altered else TruncatedError
+            raise error(
                 f"container: the file is cut short or damaged at byte {self.cut}",
                 expected="an index and its tail at the end",
                 do=f"fetch it again; {samples} samples before the cut can still be read",

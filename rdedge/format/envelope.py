@@ -24,15 +24,20 @@ from rdedge.format.constants import (
     Field,
 )
 from rdedge.format.reader import Reader, append_crc
-from rdedge.format.varint import append_varint, append_zigzag, read_varint, read_zigzag
+from rdedge.format.varint import (
+    MAX_U64,
+    append_varint,
+    append_zigzag,
+    read_varint,
+    read_zigzag,
+)
 
-_MAX_U64 = (1 << 64) - 1
 _INTEGERS = {
-    Field.SEQUENCE: _MAX_U64,
+    Field.SEQUENCE: MAX_U64,
     Field.PART: 1,
-    Field.TIME_STEP: _MAX_U64,
+    Field.TIME_STEP: MAX_U64,
     Field.SOURCE_KIND: len(SOURCE_KINDS) - 1,
-    Field.SOURCE_BYTES: _MAX_U64,
+    Field.SOURCE_BYTES: MAX_U64,
 }
 
 
@@ -61,6 +66,18 @@ class Envelope:
 
     def to_bytes(self) -> bytes:
         """The envelope as section 2 lays it out. Raises FormatError for a field out of range."""
+        counts = (self.packet_count, self.payload_length)
+        if (
+            len(self.codec_identity) != IDENTITY_BYTES
+            or not 0 <= self.packet_count <= MAX_PACKETS
+            or not 0 <= self.payload_length <= MAX_PAYLOAD_BYTES
+        ):
+            raise FormatError(
+                f"an envelope with an identity of {len(self.codec_identity)} bytes, "
+                f"{self.packet_count} packets and {self.payload_length} bytes",
+                expected=f"{IDENTITY_BYTES} bytes, at most {MAX_PACKETS} packets and "
+                f"{MAX_PAYLOAD_BYTES} bytes",
+            )
         fields = bytearray()
         for kind in Field:
             value = getattr(self, kind.name.lower())
@@ -79,7 +96,7 @@ class Envelope:
             )
         buffer = bytearray((ENVELOPE_MAGIC, VERSION))
         buffer += self.codec_identity
-        for number in (self.packet_count, self.payload_length, len(fields)):
+        for number in (*counts, len(fields)):
             append_varint(buffer, number)
         buffer += fields
         append_crc(buffer)
@@ -96,7 +113,7 @@ def read_envelope(data: bytes | memoryview, offset: int = 0) -> tuple[Envelope, 
     payload = outer.varint("payload_length", 0, MAX_PAYLOAD_BYTES)
     length = outer.varint("fields_length", 0, MAX_FIELDS_BYTES)
     start = outer.offset
-    outer.take(length, "fields")
+    outer.skip(length, "fields")
     end = outer.offset
     outer.crc()
     fields = Reader(data, "envelope", start, end)
@@ -128,13 +145,27 @@ def _encode(kind: Field, value: Any) -> bytes:
     number = bytearray()
     if kind is Field.START_TIME:
         append_zigzag(number, value)
-    elif kind in _INTEGERS:
-        append_varint(number, SOURCE_KINDS.index(value) if kind is Field.SOURCE_KIND else value)
-    if number:
+        return bytes(number)
+    if kind is Field.SOURCE_KIND:
+        if value not in SOURCE_KINDS:
+            raise FormatError(
+                f"envelope: source_kind is {value!r}", expected=", ".join(SOURCE_KINDS)
+            )
+        value = SOURCE_KINDS.index(value)
+    if kind in _INTEGERS:
+        append_varint(number, value)
         return bytes(number)
     if kind is Field.SOURCE_DETAIL:
         return canonical.dumps(value)
-    return bytes(value) if kind is Field.BOOT else str(value).encode("utf-8")
+    if kind is Field.BOOT:
+        return bytes(value)
+    try:
+        return str(value).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise FormatError(
+            f"envelope: {kind.name.lower()} {value!r} cannot be written as UTF-8",
+            do="rename it: its name was not UTF-8 either",
+        ) from error
 
 
 def _decode(kind: Field, data: bytes) -> Any:

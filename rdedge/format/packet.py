@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from rdedge.errors import FormatError, UnsupportedError
 from rdedge.format.constants import (
@@ -13,8 +14,6 @@ from rdedge.format.constants import (
     FLAG_LANES,
     FLAG_RUNS,
     FLAG_SHAPE,
-    MAX_AXES,
-    MAX_AXIS,
     MAX_BODY_BYTES,
     MAX_LOG2_LANES,
     MAX_SAMPLES,
@@ -27,7 +26,8 @@ from rdedge.format.constants import (
     Stream,
 )
 from rdedge.format.reader import Reader, append_crc
-from rdedge.format.varint import append_varint
+from rdedge.format.varint import MAX_U64, append_varint
+from rdedge.types import MAX_AXES, MAX_AXIS
 
 LEARNED = 0
 
@@ -61,7 +61,8 @@ class Packet:
         return sum(run.count for run in self.runs)
 
     def to_bytes(self) -> bytes:
-        """The packet as section 1 lays it out. A body above 2^30 bytes is a FormatError."""
+        """The packet as section 1 lays it out. Raises FormatError for what a reader refuses."""
+        self._check()
         count = self.sample_count
         default = self.runs == (Run(LEARNED, 0, count),)
         body = self._body(default)
@@ -83,6 +84,25 @@ class Packet:
         buffer += body
         append_crc(buffer)
         return bytes(buffer)
+
+    def _check(self) -> None:
+        kinds = [(run.codec, run.level) for run in self.runs]
+        shape = (1,) if self.shape is None else self.shape
+        faults = {
+            "codec_key": len(self.codec_key) != CODEC_KEY_BYTES,
+            "runs": any(run.count < 1 for run in self.runs)
+            or any(a == b for a, b in pairwise(kinds)),
+            "streams": not self.streams,
+            "lanes": self.lanes not in {1 << log2 for log2 in range(MAX_LOG2_LANES + 1)},
+            "shape": not 1 <= len(shape) <= MAX_AXES
+            or not all(1 <= axis <= MAX_AXIS for axis in shape),
+        }
+        for name, wrong in faults.items():
+            if wrong:
+                raise FormatError(
+                    f"a packet with {name} {getattr(self, name)!r}",
+                    expected="what FORMAT.md section 1 allows",
+                )
 
     def _body(self, default: bool) -> bytearray:
         body = bytearray()
@@ -117,7 +137,7 @@ def read_packet(data: bytes | memoryview, offset: int = 0) -> tuple[Packet, int]
     length = outer.varint("body_length", 1, MAX_BODY_BYTES)
     count = outer.varint("sample_count", 1, MAX_SAMPLES)
     body_start = outer.offset
-    outer.take(length, "body")
+    outer.skip(length, "body")
     body_end = outer.offset
     outer.crc()
     body = Reader(data, "packet", body_start, body_end)
@@ -139,10 +159,10 @@ def read_packet(data: bytes | memoryview, offset: int = 0) -> tuple[Packet, int]
 def _read_runs(body: Reader, count: int) -> tuple[Run, ...]:
     runs: list[Run] = []
     left = count
-    # Each run costs at least three bytes, which bounds the loop by what is there.
-    for _ in range(body.varint("number of runs", 1, min(count, body.left))):
-        codec = body.varint("codec", 0, 255)
-        level = body.varint("level", 0, 255)
+    # Each run costs at least three bytes, so the loop ends with what is there.
+    for _ in range(body.varint("number of runs", 1, count)):
+        codec = body.varint("codec", 0, MAX_U64)
+        level = body.varint("level", 0, MAX_U64)
         run = Run(codec, level, body.varint("count of a run", 1, max(left, 1)))
         if runs and (runs[-1].codec, runs[-1].level) == (codec, level):
             raise FormatError("packet: two neighbouring runs are alike", expected="one run")
@@ -160,9 +180,14 @@ def _read_runs(body: Reader, count: int) -> tuple[Run, ...]:
 
 def _read_streams(body: Reader) -> dict[Stream, bytes]:
     streams: dict[Stream, bytes] = {}
-    previous = -1
+    previous = 0
     last = False
     while not last:
+        if not body.left:
+            raise FormatError(
+                "packet: the body ends after a stream that is not marked as the last",
+                expected="a last stream",
+            )
         tag = body.byte("stream_tag")
         kind = tag & STREAM_TYPE_MASK
         last = bool(tag & STREAM_LAST)
@@ -183,6 +208,4 @@ def _read_streams(body: Reader) -> dict[Stream, bytes]:
                 expected="streams that this version knows",
                 do="read it with the rdedge that wrote it, or a newer one",
             )
-    if body.left:
-        raise FormatError(f"packet: {body.left} bytes after the last stream", expected="none")
     return streams

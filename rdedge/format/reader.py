@@ -24,16 +24,19 @@ class Reader:
     def left(self) -> int:
         return self.end - self.offset
 
-    def take(self, count: int, name: str) -> bytes:
-        """The next count bytes, the field called name."""
+    def skip(self, count: int, name: str) -> None:
+        """Pass the next count bytes, the field called name, without copying them."""
         if count > self.left:
             raise TruncatedError(
                 f"{self.what}: {self.left} bytes are left at byte {self.offset}",
                 expected=f"{count} for {name}",
             )
-        data = bytes(self.data[self.offset : self.offset + count])
         self.offset += count
-        return data
+
+    def take(self, count: int, name: str) -> bytes:
+        """The next count bytes, the field called name."""
+        self.skip(count, name)
+        return bytes(self.data[self.offset - count : self.offset])
 
     def byte(self, name: str) -> int:
         return self.take(1, name)[0]

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from rdedge.errors import FormatError, TruncatedError
 
-__all__ = ["append_varint", "append_zigzag", "read_varint", "read_zigzag", "varint_bytes"]
+__all__ = [
+    "MAX_U64",
+    "append_varint",
+    "append_zigzag",
+    "read_varint",
+    "read_zigzag",
+    "varint_bytes",
+]
 
-MAX_BITS = 64
-_LIMIT = 1 << MAX_BITS
+MAX_U64 = (1 << 64) - 1
 _MAX_BYTES = 10
 
 
@@ -18,7 +24,7 @@ def varint_bytes(value: int) -> int:
 
 def append_varint(out: bytearray, value: int) -> None:
     """Append value, 0 to 2^64 - 1. Raises FormatError for a value outside that range."""
-    if not 0 <= value < _LIMIT:
+    if not 0 <= value <= MAX_U64:
         raise FormatError(f"{value} cannot be written as a varint", expected="0 to 2^64 - 1")
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -55,7 +61,7 @@ def read_varint(data: bytes | bytearray | memoryview, position: int) -> tuple[in
         raise FormatError(
             f"the varint at byte {start} is not in its shortest form", expected="the shortest form"
         )
-    if value >= _LIMIT:
+    if value > MAX_U64:
         raise FormatError(
             f"the varint at byte {start} is {value}", expected="a varint of at most 64 bits"
         )
