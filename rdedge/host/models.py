@@ -193,7 +193,10 @@ def start_from_klt(model: Mlp, x: Array, mse: float) -> None:
     flat = x.reshape(len(x), -1)
     mean, variances, basis = klt(flat, config.latents)
     scale = math.sqrt(float(flat.astype(np.float64).var(axis=0).mean()))
-    step = step_for(variances, max(mse * config.elements - _lost(flat, variances), 1e-12))
+    # What the kept components may add to the error; where those left out have spent it all already,
+    # the networks must win it back, and a quarter is a place to start from.
+    total = mse * config.elements
+    step = step_for(variances, max(total - _lost(flat, variances), 0.25 * total))
     for half in (model.g_a, model.g_s):
         half.mean.copy_(torch.from_numpy(mean))
         half.scale.fill_(scale)

@@ -39,7 +39,7 @@ class FactorizedPrior(nn.Module):
         z = (y - self.mean) * inverse
         half = 0.5 * width * inverse
         # Both cumulative values are taken in the tail where they are small, or they would cancel.
-        sign = -torch.sign(z).detach()
+        sign = 1.0 - 2.0 * (z > 0).float()
         mass = torch.abs(torch.sigmoid(sign * (z + half)) - torch.sigmoid(sign * (z - half)))
         return (torch.softmax(self.logit, -1) * mass).sum(-1)
 

@@ -30,7 +30,7 @@ from rdedge.host.training import (
 from rdedge.types import Array, Bound
 
 # Below this many multiply-adds a step, threads wait for each other longer than they work.
-_MACS_FOR_THREADS = 1 << 28
+_MACS_FOR_THREADS = 1 << 31
 _STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 6000, 20, 200
 
 

@@ -1,0 +1,47 @@
+"""One small run and its bundle, trained once for all tests that need a real codec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rdedge.bundle.bundle import Bundle
+from rdedge.data import builtin
+
+HELD_OUT = 397
+
+
+@pytest.fixture(scope="session")
+def digits() -> np.ndarray:
+    """scikit-learn's digits, (1797, 8, 8) uint8."""
+    return builtin.load("digits").samples
+
+
+@pytest.fixture(scope="session")
+def held_out(digits: np.ndarray) -> np.ndarray:
+    return digits[-HELD_OUT:]
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from rdedge.host.train import train
+
+    folder = tmp_path_factory.mktemp("host") / "run"
+    train("digits", max_distortion=4.0, output=folder, held_out=HELD_OUT, epochs=15)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle_path(run_folder: Path) -> Path:
+    from rdedge.host.export import export
+
+    path = run_folder.parent / "digits.rdb"
+    export(run_folder, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundle(bundle_path: Path) -> Bundle:
+    return Bundle.read(bundle_path)
