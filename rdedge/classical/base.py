@@ -85,7 +85,7 @@ class ClassicalCodec(ABC):
 
     @abstractmethod
     def lossless(self) -> tuple[Setting, ...]:
-        """Settings without loss, worth trying all; empty for a codec that has none."""
+        """Settings without loss, the usual one first; empty for a codec that has none."""
 
     @abstractmethod
     def _encode(self, x: Array, setting: Setting) -> bytes:

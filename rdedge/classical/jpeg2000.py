@@ -35,7 +35,7 @@ class Jpeg2000(ClassicalCodec):
     def lossless(self) -> tuple[Setting, ...]:
         return tuple(
             Setting(f"lossless, resolutions {r}", (("resolutions", r),), lossless=True)
-            for r in _RESOLUTIONS
+            for r in reversed(_RESOLUTIONS)
         )
 
     def _library(self) -> Any:

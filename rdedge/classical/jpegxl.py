@@ -1,4 +1,4 @@
-"""JPEG XL through imagecodecs (libjxl), at effort 9, as a bare codestream."""
+"""JPEG XL through imagecodecs (libjxl), at its greatest efforts, as a bare codestream."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class JpegXl(ClassicalCodec):
         )
 
     def lossless(self) -> tuple[Setting, ...]:
-        return (Setting("lossless, effort 9", (("effort", 9),), lossless=True),)
+        return tuple(
+            Setting(f"lossless, effort {e}", (("effort", e),), lossless=True) for e in (9, 10)
+        )
 
     def _library(self) -> Any:
         return library(self.module, self.package, self.extra, self.name)

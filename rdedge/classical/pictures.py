@@ -16,6 +16,8 @@ from rdedge.types import Array, Bound, Measured
 
 # Above this many pixels a search is first made on a part of the tiles.
 SCOUT_PIXELS = 1 << 18
+# Above this many, slow ladders are left out: they take minutes for each rung.
+SLOW_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,14 @@ class Pictures:
         return replace(self, x=self.x[some], tiles=self.tiles[some], mosaic=mosaic)
 
     @property
-    def gains(self) -> tuple[int, ...]:
-        """Factors worth trying on the grey values before a lossy codec made for 0 to 255."""
+    def gains(self) -> tuple[float, ...]:
+        """Factors worth trying on the grey values before a lossy codec made for 0 to 255.
+
+        Above 1 where the values use little of that range; below 1 where they use most of it, since
+        some codecs have no setting as coarse as a low bound allows.
+        """
         most = 255 // max(1, int(self.tiles.max()))
-        return tuple(sorted({1, min(4, most), most}))
+        return (1.0, 0.5) if most == 1 else tuple(sorted({1.0, float(min(4, most)), float(most)}))
 
     def raw(self, greys: Array) -> Array:
         """Grey values (N, H, W), any numeric dtype, to samples (N, D) in x's dtype and units."""
@@ -76,9 +82,9 @@ class Pictures:
         """Of these grey values in place of the tiles, in the bound's metric."""
         return metrics.mean(self.bound.metric, self.x, self.raw(greys), self.scale)
 
-    def lossy(self, codec: ClassicalCodec, setting: Setting, gain: int) -> Found:
+    def lossy(self, codec: ClassicalCodec, setting: Setting, gain: float) -> Found:
         """Code the mosaic, its grey values times gain, with a lossy setting."""
-        picture = self.mosaic.lay(self.tiles) * np.uint8(gain)
+        picture = np.rint(self.mosaic.lay(self.tiles) * gain).astype(np.uint8)
         data, seconds = _timed(codec, picture, setting)
         decoded = codec.decode(data, picture.shape).astype(np.float64) / gain
         greys = np.minimum(self.mosaic.cut(decoded), float(self.tiles.max()))
@@ -86,7 +92,7 @@ class Pictures:
         if self.side_bytes == 0:  # the values are whole numbers, so a decoder may round
             distortions.append(self.distortion(np.rint(greys)))
         best = max(distortions) if self.bound.is_minimum else min(distortions)
-        text = setting.text + (f", grey x {gain}" if gain != 1 else "")
+        text = setting.text + (f", grey x {gain:g}" if gain != 1 else "")
         return self._found(codec, text, len(data), best, seconds)
 
     def reduced(
@@ -95,10 +101,15 @@ class Pictures:
         """Code levels without loss.
 
         levels: (N, H, W) uint8. greys: (K,) uint8, what each level stands for: a byte each.
-        An array codec is given every layout, and the best is taken.
+        Every layout that suits the codec is tried, and the best is taken.
         """
         distortion = self.distortion(greys[levels])
-        layouts = {"mosaic": self.mosaic.lay(levels)}
+        mosaic = self.mosaic.lay(levels)
+        layouts = {"mosaic": mosaic}
+        if "grey" in codec.takes and mosaic.size <= SCOUT_PIXELS:
+            # Contexts look up and left only, so it matters which way up a picture is.
+            layouts["mosaic upside down"] = np.flipud(mosaic)
+            layouts["mosaic mirrored"] = np.fliplr(mosaic)
         if "array" in codec.takes:
             layouts["tiles"] = levels
             layouts["pixel by pixel"] = np.moveaxis(levels, 0, -1)

@@ -26,7 +26,7 @@ class Png(PillowCodec):
     def lossless(self) -> tuple[Setting, ...]:
         return tuple(
             Setting(f"{kind}, zlib 9 {name}", (("kind", kind), ("strategy", value)), True)
-            for kind in ("grey", "palette")
+            for kind in ("palette", "grey")
             for name, value in _STRATEGIES.items()
         )
 

@@ -18,6 +18,8 @@ _WEIGHED = 2
 # More levels make too many contexts to count in.
 _MOST_CONTEXT_LEVELS = 8
 _PRICE_STEP = 1.25
+# No error between two grey values is larger: a bit that is worth more changes nothing.
+_MOST_PRICE = 255.0**2
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,11 @@ def _grow(pictures: Pictures, levels: Levels, price: float) -> tuple[Reduction, 
     if not _keeps(pictures, good):
         return None
     at, step = price, _PRICE_STEP
-    idle = 0
-    while step > 1.01 and idle < 30:
+    while step > 1.01 and at < _MOST_PRICE:
         picture = weigh(target, pictures.mosaic.lay(good.levels), good.greys, at)
         tiles = pictures.mosaic.cut(picture)
         new = Reduction(tiles, _means(pictures.tiles, tiles, good.greys), good.name)
         if _keeps(pictures, new):
-            idle = idle + 1 if np.array_equal(new.levels, good.levels) else 0
             good, price = new, at
         else:
             step **= 0.5

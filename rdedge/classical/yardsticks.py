@@ -13,7 +13,7 @@ import numpy as np
 
 from rdedge.classical import reductions, registry, vectors
 from rdedge.classical.base import ClassicalCodec, Ladder
-from rdedge.classical.pictures import Pictures
+from rdedge.classical.pictures import SLOW_PIXELS, Pictures
 from rdedge.classical.search import WINDOW, Found, fewest, meet
 from rdedge.errors import ShapeError, ValueRangeError
 from rdedge.metrics import Scale
@@ -85,18 +85,20 @@ def _check(x: Array, height: int | None, width: int | None) -> None:
 def _lossless(
     pictures: Pictures, codec: ClassicalCodec, ways: list[reductions.Reduction]
 ) -> Found | None:
-    found = [
-        pictures.reduced(codec, setting, way.levels, way.greys, way.name)
-        for way in ways
-        for setting in codec.lossless()
-    ]
-    return fewest(found, pictures.bound)
+    """The first setting chooses among the reductions; the others are tried on its choice."""
+    settings = codec.lossless()
+    if not settings or not ways:
+        return None
+    first = [(pictures.reduced(codec, settings[0], w.levels, w.greys, w.name), w) for w in ways]
+    best, way = min(first, key=lambda pair: pair[0].size_bytes)
+    others = [pictures.reduced(codec, s, way.levels, way.greys, way.name) for s in settings[1:]]
+    return fewest([best, *others], pictures.bound)
 
 
 def _lossy(pictures: Pictures, codec: ClassicalCodec, thorough: bool) -> Found | None:
     """The best over ladders and gains; on many pixels, chosen on a part of them."""
     scout = pictures.scout()
-    best: tuple[Found, int, int, int] | None = None
+    best: tuple[Found, int, int, float] | None = None
     ladders = codec.ladders()
     for place, ladder in enumerate(ladders):
         for gain in pictures.gains if not ladder.slow else ():
@@ -114,7 +116,8 @@ def _lossy(pictures: Pictures, codec: ClassicalCodec, thorough: bool) -> Found |
         if met is None:
             return None
         results, rung = [met[0]], met[1]
-    if thorough and place + 1 < len(ladders) and ladders[place + 1].slow:
+    small = pictures.tiles.size <= SLOW_PIXELS
+    if thorough and small and place + 1 < len(ladders) and ladders[place + 1].slow:
         met = _search(pictures, codec, ladders[place + 1], gain, rung, narrow)
         results += [met[0]] if met is not None else []
     return fewest(results, pictures.bound)
@@ -124,7 +127,7 @@ def _search(
     pictures: Pictures,
     codec: ClassicalCodec,
     ladder: Ladder,
-    gain: int,
+    gain: float,
     near: int | None = None,
     window: int = WINDOW,
 ) -> tuple[Found, int] | None:
