@@ -1,0 +1,434 @@
+"""Section 7 of FORMAT.md, row by row: exactly that fault, exactly that error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from rdedge.bundle.bundle import Bundle
+from rdedge.codec.symbols import SymbolCodec
+from rdedge.coding.tables import Tables
+from rdedge.data import sinks
+from rdedge.errors import (
+    BundleError,
+    ChecksumError,
+    FormatError,
+    MismatchError,
+    RdedgeError,
+    TruncatedError,
+    UnsupportedError,
+)
+from rdedge.format.container import Container
+from rdedge.format.envelope import read_envelope
+from rdedge.format.packet import read_packet
+from tests.bundle import tiny
+from tests.coding.reference import varint
+from tests.format import build, page
+
+ROWS = page.refusals()
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    error: type[RdedgeError]
+    read: Callable[[], object]
+
+
+def packet(name: str, error: type[RdedgeError], *args, **kwargs) -> Fault:
+    return Fault(name, error, lambda: read_packet(build.packet(*args, **kwargs)))
+
+
+def envelope(name: str, error: type[RdedgeError], *args, **kwargs) -> Fault:
+    return Fault(name, error, lambda: read_envelope(build.envelope(*args, **kwargs)))
+
+
+def altered(data: bytes, position: int) -> bytes:
+    return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+
+
+def all_batches(data: bytes) -> list:
+    found = Container(data)
+    found.require_whole()
+    return list(found.batches())
+
+
+def container(name: str, error: type[RdedgeError], records: bytes, *entries) -> Fault:
+    data = build.container(records, build.index(*entries))
+    return Fault(name, error, lambda: all_batches(data))
+
+
+def runs(*triples: tuple[int, int, int], number: int | None = None) -> bytes:
+    count = varint(len(triples) if number is None else number)
+    return count + b"".join(varint(n) for triple in triples for n in triple) + build.PLAIN
+
+
+# Two latents a sample: the second table is skewed so that a sample takes little room.
+TABLES = Tables(np.array([-1, 0]), (np.array([20000, 30000, 15000, 536]), np.array([65000, 536])))
+CODEC = SymbolCodec(build.KEY, TABLES, levels=1)
+SYMBOLS = np.array([0, 0, 1, 0, 90, 0, -70000, 5], np.int32)
+CODED = read_packet(CODEC.pack(SYMBOLS, 4))[0].streams
+LATENTS, ESCAPES = CODED[build.LATENTS], CODED[build.ESCAPES]
+
+
+def unpack(
+    name: str,
+    error: type[RdedgeError],
+    latents: bytes,
+    escapes: bytes | None = None,
+    samples: int = 4,
+    lanes: int = 0,
+    **kwargs,
+) -> Fault:
+    """A sound packet whose streams hold the fault."""
+    body = bytes([lanes]) if lanes else b""
+    body += build.stream(build.LATENTS, latents, last=escapes is None)
+    if escapes is not None:
+        body += build.stream(build.ESCAPES, escapes, last=True)
+    data = build.packet(body, samples=samples, flags=build.LANES if lanes else 0, **kwargs)
+    return Fault(name, error, lambda: CODEC.unpack(read_packet(data)[0]))
+
+
+def codec(name: str, error: type[RdedgeError], body: bytes, flags: int, **kwargs) -> Fault:
+    data = build.packet(body, flags=flags, **kwargs)
+    return Fault(name, error, lambda: CODEC.unpack(read_packet(data)[0]))
+
+
+def tables(name: str, error: type[RdedgeError], data: bytes) -> Fault:
+    return Fault(name, error, lambda: Tables.from_bytes(data))
+
+
+def bundle(name: str, data: bytes) -> Fault:
+    return Fault(name, BundleError, lambda: Bundle.from_bytes(data))
+
+
+def detail(name: str, kind: str, value: dict) -> Fault:
+    samples = np.zeros((2, 3), np.float32)
+    return Fault(name, FormatError, lambda: sinks.to_bytes(samples, kind, value))
+
+
+ONE = build.batch(build.packet(samples=7))
+TWO = build.batch(build.packet(samples=1), build.packet(samples=2))
+LONE = build.packet()
+WHOLE = build.container(ONE, build.index((4, 1, 7)))
+
+FAULTS: dict[tuple[str, str], list[Fault]] = {
+    ("all", "input ends"): [
+        Fault("packet", TruncatedError, lambda: read_packet(LONE[:-1])),
+        packet("body beyond", TruncatedError, length=1 << 20),
+        packet("stream beyond the body", TruncatedError, b"\x82\x04abc"),
+        packet("runs beyond the body", TruncatedError, varint(5), samples=9, flags=build.RUNS),
+        Fault("no packet", TruncatedError, lambda: read_packet(b"")),
+        Fault("envelope", TruncatedError, lambda: read_envelope(build.envelope()[:-1])),
+        envelope("fields beyond", TruncatedError, length=1 << 16),
+        envelope("field beyond the fields", TruncatedError, build.field(1, b"a", length=2)),
+        envelope("a number without bytes", TruncatedError, build.field(3, b"")),
+        Fault("container", TruncatedError, lambda: all_batches(WHOLE[:-1])),
+        Fault("container of 3 bytes", TruncatedError, lambda: Container(b"RDZ")),
+        Fault("no container", TruncatedError, lambda: Container(b"")),
+        Fault("tables", TruncatedError, lambda: Tables.from_bytes(TABLES.to_bytes()[:-1])),
+    ],
+    ("all", "a varint"): [
+        Fault(
+            "body length in two bytes",
+            FormatError,
+            lambda: read_packet(
+                build.sealed(b"\xb5\x01" + build.KEY + b"\x85\x00\x01" + build.PLAIN)
+            ),
+        ),
+        envelope("a sequence in two bytes", FormatError, build.field(3, b"\x85\x00")),
+        envelope("a sequence above 64 bits", FormatError, build.field(3, b"\xff" * 9 + b"\x02")),
+        envelope("a sequence of 11 bytes", FormatError, build.field(3, b"\xff" * 10 + b"\x01")),
+    ],
+    ("all", "CRC"): [
+        Fault("packet", ChecksumError, lambda: read_packet(altered(LONE, len(LONE) - 5))),
+        Fault("its CRC", ChecksumError, lambda: read_packet(altered(LONE, len(LONE) - 1))),
+        Fault("envelope", ChecksumError, lambda: read_envelope(altered(build.envelope(), 9))),
+        Fault("index", ChecksumError, lambda: all_batches(altered(WHOLE, len(WHOLE) - 14))),
+        Fault("in a container", ChecksumError, lambda: all_batches(altered(WHOLE, len(ONE) - 3))),
+    ],
+    ("packet, envelope, container", "wrong magic"): [
+        packet("packet", FormatError, magic=0xB4),
+        envelope("envelope", FormatError, magic=0xB5),
+        Fault("container", FormatError, lambda: Container(b"PK\x03\x04" + WHOLE[4:])),
+        Fault(
+            "unknown record",
+            FormatError,
+            lambda: all_batches(build.container(ONE + b"\x77", build.index((4, 1, 7)))),
+        ),
+    ],
+    ("packet, envelope, container", "a version"): [
+        packet("packet of version 2", UnsupportedError, version=2),
+        packet("packet of version 0", UnsupportedError, version=0),
+        packet("packet with the reserved bit", UnsupportedError, flags=0x80),
+        envelope("envelope of version 2", UnsupportedError, version=2),
+        *[
+            envelope(f"envelope with bit {bit}", UnsupportedError, version=1 | 1 << bit)
+            for bit in range(3, 8)
+        ],
+        Fault(
+            "container of version 2", UnsupportedError, lambda: Container(b"RDZ\x02" + WHOLE[4:])
+        ),
+    ],
+    ("packet", "body above"): [
+        packet("body above 2^30", FormatError, length=(1 << 30) + 1),
+        packet("no body", FormatError, b""),
+        packet("no samples", FormatError, samples=0),
+        packet("2^24 + 1 samples", FormatError, samples=(1 << 24) + 1),
+    ],
+    ("packet", "runs"): [
+        packet("too few", FormatError, runs((0, 1, 1), (0, 2, 1)), samples=3, flags=build.RUNS),
+        packet("too many", FormatError, runs((0, 1, 2), (0, 2, 2)), samples=3, flags=build.RUNS),
+        packet(
+            "one more run", FormatError, runs((0, 1, 3), (0, 2, 1)), samples=3, flags=build.RUNS
+        ),
+        packet("none", FormatError, runs(), samples=3, flags=build.RUNS),
+        packet("more runs than samples", FormatError, runs((0, 1, 1), (0, 2, 1)), flags=build.RUNS),
+        packet(
+            "an empty one", FormatError, runs((0, 1, 0), (0, 2, 3)), samples=3, flags=build.RUNS
+        ),
+        packet(
+            "equal neighbours", FormatError, runs((0, 1, 1), (0, 1, 2)), samples=3, flags=build.RUNS
+        ),
+        packet("the default", FormatError, runs((0, 0, 3)), samples=3, flags=build.RUNS),
+        packet(
+            "twice the default",
+            FormatError,
+            runs((0, 0, 1), (0, 0, 2)),
+            samples=3,
+            flags=build.RUNS,
+        ),
+    ],
+    ("packet", "a codec or level"): [
+        codec("codec 1", UnsupportedError, runs((1, 0, 1)), build.RUNS),
+        codec("codec 2^40", UnsupportedError, runs((1 << 40, 0, 1)), build.RUNS),
+        codec("level 1", UnsupportedError, runs((0, 1, 1)), build.RUNS),
+        codec("level 2^40", UnsupportedError, runs((0, 1 << 40, 1)), build.RUNS),
+    ],
+    ("packet", "lanes"): [
+        packet("2^0 lanes", FormatError, b"\x00" + build.PLAIN, flags=build.LANES),
+        packet("2^13 lanes", FormatError, b"\x0d" + build.PLAIN, flags=build.LANES),
+        packet("no axes", FormatError, b"\x00" + build.PLAIN, flags=build.SHAPE),
+        packet("5 axes", FormatError, b"\x05" + b"\x01" * 5 + build.PLAIN, flags=build.SHAPE),
+        packet("an axis of 0", FormatError, b"\x02\x01\x00" + build.PLAIN, flags=build.SHAPE),
+        packet(
+            "an axis above 2^24",
+            FormatError,
+            b"\x01" + varint((1 << 24) + 1) + build.PLAIN,
+            flags=build.SHAPE,
+        ),
+    ],
+    ("packet", "streams"): [
+        packet(
+            "out of order", FormatError, build.stream(5, b"e") + build.stream(2, b"l", last=True)
+        ),
+        packet("twice", FormatError, build.stream(2, b"e") + build.stream(2, b"l", last=True)),
+        packet("of type 0", FormatError, build.stream(0, b"", critical=False) + build.PLAIN),
+        packet("none marked last", FormatError, build.stream(2, b"abc")),
+        packet(
+            "known, not critical", FormatError, build.stream(2, b"abc", last=True, critical=False)
+        ),
+    ],
+    ("packet", "an unknown critical"): [
+        packet(
+            f"stream {kind}",
+            UnsupportedError,
+            b"".join(
+                [build.PLAIN.replace(b"\xc2", b"\x82\x03"), build.stream(kind, b"", last=True)]
+                if kind > 2
+                else [build.stream(kind, b""), build.PLAIN]
+            ),
+        )
+        for kind in (1, 3, 4, 6, 7, 8, 31, 32, 63)
+    ],
+    ("packet", "a codec key"): [
+        codec("key", MismatchError, build.PLAIN, 0, key=b"\x01\x02\x03\x05"),
+        codec("shape", MismatchError, b"\x02\x08\x08" + build.PLAIN, build.SHAPE),
+    ],
+    ("rANS", "too few bytes"): [
+        unpack("no state for 2 lanes", TruncatedError, LATENTS[:15], ESCAPES, lanes=1),
+        unpack("a word left over", FormatError, LATENTS + bytes(4), ESCAPES),
+        unpack("another end", FormatError, altered(LATENTS, 0), ESCAPES),
+        unpack("a zero last byte", FormatError, b"\x01\x00", samples=1),
+        unpack("no latents at all", FormatError, b"", ESCAPES),
+        codec("too many samples", FormatError, build.PLAIN, 0, samples=1 << 24),
+    ],
+    ("escapes", "missing"): [
+        unpack("missing", TruncatedError, LATENTS),
+        unpack("one missing", TruncatedError, LATENTS, ESCAPES[:1]),
+        unpack("left over", FormatError, LATENTS, ESCAPES + b"\x01"),
+        unpack("an empty stream", FormatError, LATENTS, b""),
+        unpack("beyond int32", FormatError, LATENTS, varint(1 << 33) + ESCAPES[1:]),
+    ],
+    ("envelope", "fields"): [
+        envelope("out of order", FormatError, build.field(5, b"a") + build.field(1, b"a")),
+        envelope("twice", FormatError, build.field(1, b"a") + build.field(1, b"a")),
+        envelope("type 0", FormatError, build.field(0, b"a")),
+        envelope("part, not critical", FormatError, build.field(4, b"\x00")),
+        envelope("device, critical", FormatError, build.field(1, b"a", critical=True)),
+        envelope("packets", FormatError, packets=(1 << 24) + 1),
+        envelope("payload", FormatError, payload=(1 << 40) + 1),
+        envelope("fields", FormatError, length=(1 << 16) + 1),
+        envelope("bytes after a number", FormatError, build.field(3, b"\x01\x01")),
+        envelope("bytes after a time", FormatError, build.field(6, b"\x01\x01")),
+        envelope("15 bytes of boot", FormatError, build.field(2, bytes(15))),
+        envelope("17 bytes of boot", FormatError, build.field(2, bytes(17))),
+    ],
+    ("envelope", "text"): [
+        envelope("no UTF-8", FormatError, build.field(1, b"\xff")),
+        envelope("half a surrogate pair", FormatError, build.field(1, b"\xed\xa0\x80")),
+        envelope("empty", FormatError, build.field(5, b"")),
+        envelope("65 bytes", FormatError, build.field(1, b"a" * 65)),
+        envelope("4097 bytes", FormatError, build.field(8, b"a" * 4097)),
+        envelope("a control character", FormatError, build.field(1, b"a\x1bb")),
+        envelope("another", FormatError, build.field(1, "a\u0085b".encode())),
+        *[
+            envelope(f"the name {name}", FormatError, build.field(8, name.encode()))
+            for name in (
+                "..",
+                "../a",
+                "a/../b",
+                "a/..",
+                ".",
+                "./a",
+                "/a",
+                "/",
+                "a//b",
+                "a/",
+                "a\\b",
+                "C:a",
+                "a\x00",
+                "a\nb",
+            )
+        ],
+        envelope("kind 4", FormatError, build.field(9, b"\x04")),
+        *[
+            envelope(f"the detail {text[:20]!r}", FormatError, build.field(10, text))
+            for text in (
+                b"",
+                b"[]",
+                b"1",
+                b"{",
+                b'{"a": 1}',
+                b'{"b":1,"a":1}',
+                b'{"a":1,"a":1}',
+                b'{"a":NaN}',
+                b'{"a":1e999}',
+                b'{"a":"\\ud800"}',
+                b"\xff",
+                b"[" * 60000,
+                b"9" * 5000,
+                b'\xef\xbb\xbf{"a":1}',
+            )
+        ],
+        detail("a delimiter of two", "csv", {"delimiter": ",,"}),
+        detail("no delimiter", "csv", {"delimiter": ""}),
+        detail("a digit as delimiter", "csv", {"delimiter": "1"}),
+        detail("a number as delimiter", "csv", {"delimiter": 1}),
+        detail("a header of text", "csv", {"delimiter": ",", "header": "abc"}),
+        detail("a header of numbers", "csv", {"delimiter": ",", "header": [1, 2]}),
+        detail("no header", "csv", {"delimiter": ",", "header": None}),
+        detail("a key that leaves", "npz", {"key": "../a"}),
+        detail("a path as key", "npz", {"key": "/a"}),
+        detail("an empty key", "npz", {"key": ""}),
+        detail("a number as key", "npz", {"key": 1}),
+        detail("a key with a NUL", "npz", {"key": "a\x00"}),
+        detail("another order", "npy", {"order": "F"}),
+        detail("two single samples", "npy", {"order": "single"}),
+        detail("what no one knows", "npy", {"keys": "a"}),
+    ],
+    ("envelope", "an unknown critical"): [
+        envelope("field 12", UnsupportedError, build.field(12, b"", critical=True)),
+        envelope("field 127", UnsupportedError, build.field(127, b"", critical=True)),
+        envelope("part 2", UnsupportedError, build.field(4, b"\x02", critical=True)),
+    ],
+    ("container", "a packet without"): [
+        container("no envelope", FormatError, LONE, (4, 1, 1)),
+        container("no envelope and no entry", FormatError, LONE),
+        container("fewer than announced", FormatError, build.batch(LONE, count=2), (4, 1, 1)),
+        container("more than announced", FormatError, build.batch(LONE, LONE, count=1), (4, 2, 2)),
+        container("more bytes announced", FormatError, build.batch(LONE, payload=99), (4, 1, 1)),
+        container("index: fewer packets", FormatError, TWO, (4, 1, 3)),
+        container("index: more samples", FormatError, TWO, (4, 2, 4)),
+        container("index: another start", FormatError, TWO, (5, 2, 3)),
+        container("index: a start beyond", FormatError, TWO, (4000, 2, 3)),
+        container("index: no envelope", FormatError, TWO),
+        container("index: one too many", FormatError, TWO, (4, 2, 3), (len(TWO), 0, 0)),
+        container("index: one too few", FormatError, TWO + ONE, (4, 2, 3)),
+        container("index: not the first", FormatError, TWO + ONE, (4 + len(TWO), 1, 7)),
+        container("index: twice the same", FormatError, TWO, (4, 2, 3), (0, 2, 3)),
+        Fault(
+            "index: more than it holds",
+            FormatError,
+            lambda: all_batches(
+                build.container(TWO, build.sealed(b"\x1d" + varint(1 << 40) + b"\x04\x02\x03"))
+            ),
+        ),
+        Fault(
+            "index: bytes left",
+            FormatError,
+            lambda: all_batches(build.container(TWO, build.sealed(b"\x1d\x01\x04\x02\x03\x00"))),
+        ),
+    ],
+    ("tables", "no table"): [
+        tables("none", FormatError, b"\x00"),
+        tables("65536", FormatError, varint(65536)),
+        tables("a sum of 2^16 - 1", FormatError, b"\x01\x00\x01" + varint(65534) + b"\x01"),
+        tables("a sum of 2^16 + 1", FormatError, b"\x01\x00\x01" + varint(65535) + b"\x02"),
+        tables("a frequency of 0", FormatError, b"\x01\x00\x01" + varint(65536) + b"\x00"),
+        tables("only an escape", FormatError, b"\x01\x00\x00" + varint(65536)),
+        tables(
+            "4097 entries",
+            FormatError,
+            b"\x01\x00" + varint(4096) + varint(65536 - 4096) + b"\x01" * 4096,
+        ),
+        tables("bytes left over", FormatError, TABLES.to_bytes() + b"\x00"),
+    ],
+    ("bundle", "anything but"): [
+        bundle("no ZIP", b"RDZ\x01"),
+        bundle("nothing", b""),
+        bundle("a byte more", tiny.bundle_bytes() + b"\x00"),
+        bundle("a byte less", tiny.bundle_bytes()[:-1]),
+        bundle("a member missing", tiny.packed(drop="scorecard.json")),
+        bundle("a member unknown", tiny.packed(extra={"readme.txt": b"hello"})),
+        bundle("another hash", tiny.packed(replace={"encoder.onnx": b"altered"})),
+        bundle("another identity", tiny.packed(manifest={"identity": "0" * 64})),
+        bundle("three tables", tiny.with_tables(3)),
+    ],
+}
+
+
+def row_of(key: tuple[str, str]) -> page.Refusal:
+    found = [row for row in ROWS if row.where == key[0] and row.what.startswith(key[1])]
+    assert len(found) == 1, key
+    return found[0]
+
+
+def test_every_row_of_the_page_has_its_faults():
+    assert sorted(map(id, map(row_of, FAULTS))) == sorted(map(id, ROWS))
+
+
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        pytest.param(key, fault, id=f"{key[0]}-{key[1]}-{fault.name}".replace(" ", "_"))
+        for key, faults in FAULTS.items()
+        for fault in faults
+    ],
+)
+def test_the_fault_is_refused_with_its_error(key, fault):
+    assert fault.error.__name__ in row_of(key).errors
+    with pytest.raises(RdedgeError) as caught:
+        fault.read()
+    assert caught.type is fault.error, repr(caught.value)
+    assert str(caught.value)
+
+
+def test_the_same_without_a_fault_is_read():
+    assert read_packet(build.packet())[0].codec_key == build.KEY
+    assert CODEC.unpack(read_packet(CODEC.pack(SYMBOLS, 4))[0]).ravel().tolist() == SYMBOLS.tolist()
+    assert len(all_batches(WHOLE)) == 1
+    assert Bundle.from_bytes(tiny.packed()) == tiny.bundle()
