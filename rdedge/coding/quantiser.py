@@ -66,9 +66,8 @@ def _with_numpy(y: Floats, inverse: np.float32, rounding: np.float32) -> tuple[I
         fine = magnitude < _LIMIT
         if not fine.all():
             return np.empty(0, np.int32), int(np.argmin(fine))
-        symbols = magnitude.astype(np.int32)
-    np.negative(symbols, out=symbols, where=v < 0)
-    return symbols, -1
+        # The conversion cuts off the fraction: floor of the magnitude, then the sign.
+        return np.copysign(magnitude, v).astype(np.int32), -1
 
 
 def dequantise(symbols: Int32s, step: float) -> Floats:
