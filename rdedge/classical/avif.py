@@ -18,6 +18,7 @@ class Avif(PillowCodec):
     name = "avif"
     feature = "avif"
     format = "AVIF"
+    max_side = 65536
 
     def ladders(self) -> tuple[Ladder, ...]:
         q = tuple(range(101))

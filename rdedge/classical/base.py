@@ -7,6 +7,7 @@ is asked for, never before, so that this room stays light.
 from __future__ import annotations
 
 import importlib
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -67,6 +68,7 @@ class ClassicalCodec(ABC):
     module: the module whose absence means that the codec cannot be used.
     package: what that module is installed from.
     extra: the extra of rdedge that brings it; None where Python itself does.
+    max_side, max_elements: the largest side and the largest number of elements that it takes.
     """
 
     name: ClassVar[str]
@@ -74,6 +76,8 @@ class ClassicalCodec(ABC):
     module: ClassVar[str]
     package: ClassVar[str]
     extra: ClassVar[str | None] = "classical"
+    max_side: ClassVar[int] = 2**31 - 1
+    max_elements: ClassVar[int] = 2**31 - 1
 
     @abstractmethod
     def version(self) -> str:
@@ -113,6 +117,10 @@ class ClassicalCodec(ABC):
             expected="one of " + "; ".join(s.text for s in self.settings()[:4]) + "; ...",
         )
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape is small enough for the codec."""
+        return max(shape, default=0) <= self.max_side and math.prod(shape) <= self.max_elements
+
     def encode(self, x: Array, setting: Setting) -> Encoded:
         """Code x at a setting.
 
@@ -123,6 +131,11 @@ class ClassicalCodec(ABC):
             raise ShapeError(
                 f"{self.name} cannot code an array of shape {x.shape} and dtype {x.dtype}",
                 expected="a grey picture (H, W) uint8",
+            )
+        if not self.fits(x.shape):
+            raise ShapeError(
+                f"{self.name} cannot code an array of shape {x.shape}",
+                expected=f"sides up to {self.max_side}, {self.max_elements} elements in all",
             )
         return Encoded(self._encode(np.ascontiguousarray(x), setting), setting)
 

@@ -17,6 +17,7 @@ class Jpeg(PillowCodec):
     name = "jpeg"
     feature = "jpg"
     format = "JPEG"
+    max_side = 65500
 
     def version(self) -> str:
         turbo = self._features().version("libjpeg_turbo")

@@ -11,6 +11,7 @@ from rdedge import metrics
 from rdedge.classical.base import ClassicalCodec, Setting
 from rdedge.classical.mosaic import Mosaic
 from rdedge.classical.search import Found
+from rdedge.errors import ParityError
 from rdedge.metrics import Scale
 from rdedge.types import Array, Bound, Measured
 
@@ -117,7 +118,11 @@ class Pictures:
         for layout, y in layouts.items():
             data, seconds = _timed(codec, y, setting)
             if not np.array_equal(codec.decode(data, y.shape), y):
-                raise AssertionError(f"{codec.name} lost something at {setting.text}")
+                raise ParityError(
+                    f"{codec.name} does not give back what it coded at {setting.text!r}",
+                    expected="the same values, since the setting is without loss",
+                    do=f"use another version than {codec.version()}",
+                )
             text = f"{setting.text}, {name}, {layout}"
             size = len(data) + len(greys)
             found.append(self._found(codec, text, size, distortion, seconds))

@@ -23,6 +23,8 @@ class PillowCodec(ClassicalCodec):
     takes: ClassVar[frozenset[SampleForm]] = frozenset({"grey"})
     module: ClassVar[str] = "PIL.Image"
     package: ClassVar[str] = "Pillow"
+    # Pillow takes anything larger for an attack.
+    max_elements: ClassVar[int] = 1024 * 1024 * 1024 // 4 // 3
     feature: ClassVar[str]
     format: ClassVar[str]
 

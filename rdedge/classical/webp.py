@@ -13,6 +13,7 @@ class WebP(PillowCodec):
     name = "webp"
     feature = "webp"
     format = "WEBP"
+    max_side = 16383
 
     def ladders(self) -> tuple[Ladder, ...]:
         return (ladder("lossy", "quality", tuple(range(101)), method=6),)

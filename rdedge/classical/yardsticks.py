@@ -36,7 +36,8 @@ def yardsticks(
     the samples are grey pictures, shown as one mosaic; both None where they are not, and then only
     codecs of arrays are asked.
     bound: held against the mean over all samples, as metrics.mean computes it with scale.
-    codecs: names; None for all that are installed.
+    codecs: names; None for all that are installed. One whose format cannot hold the whole mosaic is
+        left out.
     thorough: also try what takes much longer: most effort, levels weighed pixel by pixel.
 
     Returns one entry for each codec and way (lossy, reduced levels, weighed levels) that keeps the
@@ -55,6 +56,8 @@ def yardsticks(
         ways.append(reductions.weighed(pictures))
     found = []
     for codec in chosen:
+        if not codec.fits(pictures.mosaic.shape):
+            continue
         best = [_lossy(pictures, codec, thorough)]
         best += [_lossless(pictures, codec, way) for way in ways]
         found += [b for b in best if b is not None]

@@ -82,6 +82,14 @@ def test_pictures_are_grey_and_8_bit(codec: ClassicalCodec) -> None:
             codec.encode(x, codec.settings()[0])
 
 
+def test_a_picture_too_large_for_the_format_is_refused() -> None:
+    webp = registry.get("webp")
+    x = np.zeros((1, 16384), np.uint8)
+    with pytest.raises(ShapeError, match="16383"):
+        webp.encode(x, webp.settings()[0])
+    assert webp.encode(x[:, 1:], webp.settings()[0]).data
+
+
 @pytest.mark.parametrize("name", ["zstd", "lzma"])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32", "float64"])
 def test_array_codecs_take_every_dtype(name: str, dtype: str) -> None:

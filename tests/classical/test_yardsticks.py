@@ -7,9 +7,11 @@ import pytest
 
 from rdedge.classical.levels import candidates
 from rdedge.classical.mosaic import Mosaic
+from rdedge.classical.png import Png
+from rdedge.classical.webp import WebP
 from rdedge.classical.weigh import context_bits, weigh
 from rdedge.classical.yardsticks import yardsticks
-from rdedge.errors import ConfigError, ShapeError, ValueRangeError
+from rdedge.errors import ConfigError, ParityError, ShapeError, ValueRangeError
 from rdedge.metrics import Scale
 from rdedge.types import Bound
 
@@ -150,3 +152,28 @@ def test_samples_that_cannot_be_used_are_refused() -> None:
         yardsticks(np.full((2, 4), np.nan), None, None, bound, scale)
     with pytest.raises(ConfigError):
         yardsticks(x, 8, 8, bound, scale, ["gif"])
+
+
+def test_a_codec_that_breaks_its_word_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Png, "_decode", lambda self, data, shape, dtype: np.zeros(shape, dtype))
+    x = digits(4).reshape(4, 64)
+    with pytest.raises(ParityError, match="png"):
+        yardsticks(x, 8, 8, Bound("mse", 4.0), Scale.of(x), ["png"], thorough=False)
+
+
+def test_a_codec_that_cannot_hold_the_mosaic_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WebP, "max_side", 8)
+    x = digits(4).reshape(4, 64)
+    found = yardsticks(x, 8, 8, Bound("mse", 4.0), Scale.of(x), ["webp", "zstd"], thorough=False)
+    assert {f.codec for f in found} == {"zstd"}
+
+
+def test_many_samples_are_searched_on_a_part_and_measured_on_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rdedge.classical.pictures.SCOUT_PIXELS", 20 * 64)
+    x = digits(60).reshape(60, 64)
+    bound = Bound("mse", 4.0)
+    found = yardsticks(x, 8, 8, bound, Scale.of(x), ["webp", "png"])
+    assert len(found) == 5
+    assert all(bound.met_by(f.distortion.value) for f in found)
