@@ -125,6 +125,8 @@ class Trainer:
             model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
         self.elements = model.config.elements
+        info = np.iinfo(train.dtype) if np.issubdtype(train.dtype, np.integer) else None
+        self.limits = None if info is None else (float(info.min), float(info.max))
         self.reference = metrics.mse_for(bound.metric, bound.value, scale)
         if bound.metric == "mae":
             self.reference = bound.value
@@ -240,7 +242,7 @@ class Trainer:
         y_hat = y + (torch.round(y) - y).detach() if hard else noisy
         with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
             x_hat = self.model.g_s(y_hat)
-        error = x_hat.float() - x
+        error = self._error(x_hat.float(), x)
         if self.bound.metric == "mae":
             distortion = error.abs().mean()
         else:
@@ -248,6 +250,17 @@ class Trainer:
         rate = self.model.prior.bits(noisy).mean() / self.elements
         loss: Tensor = rate + math.exp(self.state.log_multiplier) * distortion / self.reference
         return loss
+
+    def _error(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """x_hat - x, but nothing where x lies at an end of its dtype's range and x_hat beyond it:
+        there the decoder clips, and a network need not learn to stop just in time.
+        """
+        error = x_hat - x
+        if self.limits is None:
+            return error
+        low, high = self.limits
+        clipped = ((x_hat < low) & (x <= low)) | ((x_hat > high) & (x >= high))
+        return error.masked_fill(clipped, 0.0)
 
     def _ascend(self, distortion: float) -> None:
         gap = max(-_DUAL_CLIP, min(_DUAL_CLIP, self.excess(distortion) - 1.0))
