@@ -77,7 +77,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(config.elements))
         self.register_buffer("scale", torch.ones(()))
-        self.linear = nn.Linear(config.elements, config.latents)
+        self.linear = nn.Linear(config.elements, config.latents, bias=False)
         self.network = nn.Sequential(
             nn.Linear(config.elements, config.encoder_hidden),
             nn.ReLU(),
@@ -101,7 +101,7 @@ class Decoder(nn.Module):
         self.shape = config.shape
         self.register_buffer("mean", torch.zeros(config.elements))
         self.register_buffer("scale", torch.ones(()))
-        self.linear = nn.Linear(config.latents, config.elements)
+        self.linear = nn.Linear(config.latents, config.elements, bias=False)
         self.network = nn.Sequential(
             nn.Linear(config.latents, config.decoder_hidden),
             nn.ReLU(),
@@ -204,7 +204,6 @@ def start_from_klt(model: Mlp, x: Array, mse: float) -> None:
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        nn.init.zeros_(half.linear.bias)
     model.g_a.linear.weight.copy_(torch.from_numpy(basis * (scale / step)))
     model.g_s.linear.weight.copy_(torch.from_numpy(basis.T * (step / scale)))
     spread = torch.from_numpy(np.sqrt(variances) / step).float()

@@ -104,8 +104,19 @@ def test_a_stopped_run_resumes_to_the_same_end(data: Path, tmp_path: Path) -> No
 
 def test_control_c_leaves_a_checkpoint_and_exits_1(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "rdedge", "train", "digits", "--max-distortion", "4", "-o",
-               str(run), "--epochs", "100000"]
+    command = [
+        sys.executable,
+        "-m",
+        "rdedge",
+        "train",
+        "digits",
+        "--max-distortion",
+        "4",
+        "-o",
+        str(run),
+        "--epochs",
+        "100000",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
     limit = time.monotonic() + 120
     while not (run / "checkpoint.json").exists() and time.monotonic() < limit:
@@ -133,15 +144,31 @@ def test_a_missed_bound_is_said_and_the_run_kept(data: Path, tmp_path: Path) -> 
 def test_held_out_data_of_its_own(data: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", a=vectors()[:50], b=vectors()[:60])
     with pytest.raises(SourceError, match="--key"):
-        train(str(data), max_distortion=0.5, output=tmp_path / "r", epochs=2,
-              held_out_data=str(tmp_path / "other.npz"))
-    card = train(str(data), max_distortion=0.5, output=tmp_path / "r", epochs=2,
-                 held_out_data=str(tmp_path / "other.npz"), held_out_key="b")
+        train(
+            str(data),
+            max_distortion=0.5,
+            output=tmp_path / "r",
+            epochs=2,
+            held_out_data=str(tmp_path / "other.npz"),
+        )
+    card = train(
+        str(data),
+        max_distortion=0.5,
+        output=tmp_path / "r",
+        epochs=2,
+        held_out_data=str(tmp_path / "other.npz"),
+        held_out_key="b",
+    )
     assert card["samples"] == 60
     np.save(tmp_path / "wrong.npy", vectors(50, 7))
     with pytest.raises(ShapeError, match="held-out"):
-        train(str(data), max_distortion=0.5, output=tmp_path / "s", epochs=2,
-              held_out_data=str(tmp_path / "wrong.npy"))
+        train(
+            str(data),
+            max_distortion=0.5,
+            output=tmp_path / "s",
+            epochs=2,
+            held_out_data=str(tmp_path / "wrong.npy"),
+        )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -176,8 +203,9 @@ def test_a_run_is_not_replaced_by_accident(data: Path, tmp_path: Path) -> None:
 def test_changed_data_is_noticed(data: Path, tmp_path: Path) -> None:
     calls = iter([False] * 12 + [True])
     with pytest.raises(StoppedError):
-        train(str(data), max_distortion=0.5, output=tmp_path / "r", epochs=9,
-              stop=lambda: next(calls))
+        train(
+            str(data), max_distortion=0.5, output=tmp_path / "r", epochs=9, stop=lambda: next(calls)
+        )
     np.save(data, vectors(seed=5))
     with pytest.raises(TrainingError, match="not what the run was made from"):
         resume(tmp_path / "r")
@@ -186,8 +214,9 @@ def test_changed_data_is_noticed(data: Path, tmp_path: Path) -> None:
 def test_damaged_runs_are_typed_errors(data: Path, tmp_path: Path) -> None:
     calls = iter([False] * 12 + [True])
     with pytest.raises(StoppedError):
-        train(str(data), max_distortion=0.5, output=tmp_path / "r", epochs=9,
-              stop=lambda: next(calls))
+        train(
+            str(data), max_distortion=0.5, output=tmp_path / "r", epochs=9, stop=lambda: next(calls)
+        )
     checkpoint = tmp_path / "r" / "checkpoint.safetensors"
     whole = checkpoint.read_bytes()
     for cut in (0, 7, 100, len(whole) - 1):
@@ -243,7 +272,13 @@ def test_splits_keep_the_order() -> None:
 
 def test_the_run_folder_holds_nothing_that_executes(run_folder: Path) -> None:
     names = {p.name for p in run_folder.iterdir()}
-    assert names == {"run.json", "checkpoint.safetensors", "checkpoint.json", "history.csv",
-                     "model.safetensors", "scorecard.json"}
+    assert names == {
+        "run.json",
+        "checkpoint.safetensors",
+        "checkpoint.json",
+        "history.csv",
+        "model.safetensors",
+        "scorecard.json",
+    }
     loaded: Any = RunFolder(run_folder).load_model()
     assert isinstance(loaded, Mlp)
