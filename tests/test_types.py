@@ -13,6 +13,7 @@ SPEC = SampleSpec("vector", (2, 3), "float32")
 
 def test_sizes():
     assert (SPEC.elements, SPEC.raw_bytes) == (6, 24)
+    assert SampleSpec("vector", (1,), "int8").raw_bytes == 1
     assert SampleSpec("vector", (1 << 24,) * 4, "float64").raw_bytes == 1 << 99
 
 

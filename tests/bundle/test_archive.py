@@ -12,7 +12,7 @@ import pytest
 
 from rdedge.bundle import archive
 from rdedge.bundle.bundle import MANIFEST, MEMBERS, Bundle
-from rdedge.errors import BundleError
+from rdedge.errors import BundleError, OutputError
 from tests.bundle import tiny
 from tests.format import hostile
 
@@ -154,6 +154,9 @@ def test_reading_and_writing_files(tmp_path, monkeypatch):
     path = tmp_path / "tiny.rdb"
     tiny.bundle().write(path)
     assert path.read_bytes() == DATA
+    with pytest.raises(OutputError):
+        tiny.bundle().write(path)
+    tiny.bundle().write(path, force=True)
     assert Bundle.read(path) == tiny.bundle()
     with pytest.raises(BundleError):
         Bundle.read(tmp_path / "missing.rdb")
