@@ -26,7 +26,7 @@ from rdedge.host.models import Mlp
 from rdedge.types import Array, Bound
 
 # Where the learning rate, the multiplier and the patience start; see docs/training.md.
-_DUAL_RATE = 0.3
+_DUAL_RATE = 0.1
 _DUAL_CLIP = 0.5
 _DUAL_EVERY = 20
 _MULTIPLIER_RANGE = (-12.0, 12.0)
