@@ -1,9 +1,9 @@
 """Learned compression for devices behind a link that costs money.
 
-    rdedge.train("digits", max_distortion=4.0, metric="mse", output="run")
-    rdedge.export("run", "digits.rdb")
-    packet = rdedge.Encoder("digits.rdb").encode(x)     # on the device, without torch
-    x_hat = rdedge.Decoder("digits.rdb").decode(packet)  # on the server
+rdedge.train("digits", max_distortion=4.0, metric="mse", output="run")
+rdedge.export("run", "digits.rdb")
+packet = rdedge.Encoder("digits.rdb").encode(x)     # on the device, without torch
+x_hat = rdedge.Decoder("digits.rdb").decode(packet)  # on the server
 """
 
 from __future__ import annotations

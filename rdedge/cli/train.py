@@ -87,7 +87,8 @@ def command(
     bound, rate = card["bound"], card["bits_per_element"]
     reached = f"{bound['metric']} {card['distortion']:.4g} on {card['samples']} held-out samples"
     click.echo(
-        f"{output}: {reached} (bound {bound['value']:g}), {rate['value']:.4f} bits an element ({rate['kind']}), "
+        f"{output}: {reached} (bound {bound['value']:g}), "
+        f"{rate['value']:.4f} bits an element ({rate['kind']}), "
         f"{card['packet_bytes'] / card['samples']:.2f} bytes a sample, "
         f"{card['training']['epochs']} epochs in {card['training']['seconds']:.0f} s"
     )

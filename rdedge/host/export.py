@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from rdedge.types import Array, Bound, SampleSpec
 
 
 def export(
-    run: Path,
-    output: Path,
+    run: str | PathLike[str],
+    output: str | PathLike[str],
     *,
     target: str = "cpu-host",
     recipe: str | None = None,
@@ -46,7 +47,7 @@ def export(
     """
     profile = load_profile(target)
     effective = load_recipe(recipe or profile.recipe)
-    folder = RunFolder(run)
+    folder = RunFolder(Path(run))
     description, card = folder.description(), folder.read_json("scorecard.json")
     model = folder.load_model()
     parts = load_data(description, data=data, key=key)
@@ -75,7 +76,7 @@ def export(
         "recipe.json": canonical.dumps(effective.to_json()),
     }
     bundle = _complete(manifest, members, model, parts, card, effective)
-    bundle.write(output, force=force)
+    bundle.write(Path(output), force=force)
     return bundle
 
 

@@ -119,7 +119,14 @@ class RunFolder:
     def load_model(self) -> Mlp:
         """The finished model, on the CPU, ready to infer."""
         model = Mlp(MlpConfig.from_json(self.description()["model"]))
-        model.load_state_dict(self._load("model.safetensors"))
+        try:
+            model.load_state_dict(self._load("model.safetensors"))
+        except RuntimeError as error:
+            raise TrainingError(
+                f"the weights in {self.path} are not those of this model: "
+                f"{str(error).splitlines()[0]}",
+                do="train it again with this rdedge",
+            ) from error
         return model.eval()
 
     def _load(self, name: str) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def train(
     *,
     max_distortion: float,
     metric: str = "mse",
-    output: Path,
+    output: str | PathLike[str],
     model: str = "mlp",
     key: str | None = None,
     held_out: int | None = None,
@@ -150,7 +151,7 @@ def train(
         seed=seed,
         device=device,
     )
-    folder = RunFolder(output)
+    folder = RunFolder(Path(output))
     folder.create(
         {
             "data": _noted(data, key, x),
@@ -181,14 +182,14 @@ def _noted(path: str, key: str | None, x: Array) -> dict[str, Any]:
 
 
 def resume(
-    output: Path,
+    output: str | PathLike[str],
     *,
     data: str | None = None,
     on_epoch: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Go on with the run in the folder output from its last checkpoint to its end."""
-    folder = RunFolder(output)
+    folder = RunFolder(Path(output))
     description = folder.description()
     parts = load_data(description, data=data)
     bound = Bound(description["bound"]["metric"], description["bound"]["value"])

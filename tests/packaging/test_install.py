@@ -85,7 +85,8 @@ def test_the_wheel_has_what_it_must_and_no_more(dist: Path) -> None:
 
 def test_the_sdist_has_the_sources(dist: Path) -> None:
     (sdist,) = dist.glob("*.tar.gz")
-    names = {name.partition("/")[2] for name in tarfile.open(sdist).getnames()}
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     for name in (
         "rdedge/coding/rans.c",
         "rdedge/format/crc32c.c",
