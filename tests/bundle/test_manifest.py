@@ -11,7 +11,7 @@ import pytest
 
 from rdedge import canonical
 from rdedge.bundle.bundle import Bundle, npy_bytes
-from rdedge.bundle.manifest import Level, Manifest, sha256
+from rdedge.bundle.manifest import Half, Level, Manifest, sha256
 from rdedge.errors import BundleError
 from rdedge.metrics import Scale
 from rdedge.types import Bound, SampleSpec
@@ -30,6 +30,11 @@ def test_numbers_are_written_in_one_way():
     other = tiny.manifest(bound=Bound("mse", 4.0), scale=Scale(255.0, 64.0), levels=(Level(1.0),))
     assert one.to_bytes() == other.to_bytes()
     assert Manifest.from_bytes(one.to_bytes()) == other
+
+
+def test_data_that_does_not_vary_has_a_bundle_too():
+    manifest = tiny.manifest(scale=Scale(0.0, 0.0), encoder=Half(0, 0))
+    assert Bundle.make(manifest, tiny.members()).manifest.scale == Scale(0.0, 0.0)
 
 
 def test_the_identity_is_what_the_page_says():

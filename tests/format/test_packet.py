@@ -99,6 +99,15 @@ def test_nothing_is_written_that_would_be_refused(packet):
         packet.to_bytes()
 
 
+@pytest.mark.parametrize("log2", range(13))
+def test_every_number_of_lanes(log2):
+    packet = Packet(build.KEY, DEFAULT, {Stream.LATENTS: b"\x11\x22\x33"}, lanes=1 << log2)
+    lanes = bytes([log2]) if log2 else b""
+    flags = build.LANES if log2 else 0
+    assert packet.to_bytes() == build.packet(lanes + build.PLAIN, flags=flags)
+    assert read_packet(packet.to_bytes())[0] == packet
+
+
 def test_the_largest_numbers_are_read():
     runs = (Run((1 << 64) - 1, (1 << 64) - 1, 1 << 24),)
     packet = Packet(build.KEY, runs, {Stream.LATENTS: b""}, shape=(1 << 24, 1, 1, 1))
