@@ -95,6 +95,7 @@ def _case(
             held_out_data=name,
             held_out_key="test",
             epochs=options.epochs,
+            augment="shift",
             force=True,
         )
     bundle = export(run, folder / f"{run.name}.rdb", force=True)

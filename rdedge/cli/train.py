@@ -39,7 +39,11 @@ from rdedge.types import METRIC_IS_MINIMUM
 @click.option("--epochs", type=click.IntRange(min=1), help="Planned; an early stop may end sooner.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Wall clock to spend.")
 @click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.")
-@click.option("--learning-rate", type=float, default=2e-3, show_default=True)
+@click.option(
+    "--learning-rate",
+    type=float,
+    help="Of AdamW, at its height.  [default: 0.002, wide networks 0.001]",
+)
 @click.option("--latents", type=click.IntRange(min=1), help="How many numbers stand for a sample.")
 @click.option(
     "--width",
@@ -47,6 +51,13 @@ from rdedge.types import METRIC_IS_MINIMUM
     default=1.0,
     show_default=True,
     help="Factor on the hidden units of both halves.",
+)
+@click.option(
+    "--augment",
+    type=click.Choice(["none", "shift"]),
+    default="none",
+    show_default=True,
+    help="shift: move pictures (H, W) by up to a pixel while training.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("-f", "--force", is_flag=True, help="Replace a run that is there.")

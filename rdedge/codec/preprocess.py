@@ -13,15 +13,16 @@ def to_network(x: Array) -> Array:
 
     Raises ValueRangeError for NaN, infinity, and what float32 cannot hold.
     """
+    if x.dtype.kind in "iu":
+        return x.astype(np.float32)
     with np.errstate(over="ignore"):
         values = x.astype(np.float32, copy=False)
-    if np.issubdtype(x.dtype, np.floating):
-        # A sum is finite where all terms are, and costs one pass without a temporary; where it is
-        # not, terms may still be (two of them overflowed together), so look at each.
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = np.add.reduce(values, axis=None)
-        if not np.isfinite(total):
-            refuse_non_finite(x, values)
+    # A sum is finite where all terms are, and costs one pass without a temporary; where it is
+    # not, terms may still be (two of them overflowed together), so look at each.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.add.reduce(values, axis=None)
+    if not np.isfinite(total):
+        refuse_non_finite(x, values)
     return values
 
 

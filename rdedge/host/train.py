@@ -96,10 +96,11 @@ def train(
     epochs: int | None = None,
     minutes: float | None = None,
     batch: int | None = None,
-    learning_rate: float = 2e-3,
+    learning_rate: float | None = None,
     latents: int | None = None,
     width: float = 1.0,
     device: str = "auto",
+    augment: str = "none",
     force: bool = False,
     on_epoch: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
@@ -113,7 +114,7 @@ def train(
     """
     if model != "mlp":
         raise ConfigError(f"no model is called {model!r}", expected="mlp")
-    if seed < 0 or not 0 < learning_rate < 1 or not 0.05 <= width <= 64:
+    if seed < 0 or not 0 < (learning_rate or 0.1) < 1 or not 0.05 <= width <= 64:
         raise ConfigError(
             f"seed {seed}, learning rate {learning_rate}, width {width}",
             expected="a seed of 0 or more, a learning rate in (0, 1), a width from 0.05 to 64",
@@ -135,6 +136,11 @@ def train(
         split = Split(split.train, range(split.validation.start, len(x)), range(len(x), len(x)))
     else:
         split = Split.of(len(x), held_out)
+    if augment not in ("none", "shift") or (augment == "shift" and x.ndim != 3):
+        raise ConfigError(
+            f"augment {augment!r} for samples of shape {x.shape[1:]}",
+            expected="none, or shift for pictures (H, W)",
+        )
     parts = split.take(x)
     scale = metrics.Scale.of(parts[0])
     mse = metrics.mse_for(metric, max_distortion, scale)
@@ -146,10 +152,12 @@ def train(
     options = TrainingOptions(
         epochs=epochs,
         batch=batch,
-        learning_rate=learning_rate,
+        # Wide networks want smaller steps.
+        learning_rate=learning_rate or (2e-3 if config.encoder_hidden <= 128 else 1e-3),
         minutes=minutes,
         seed=seed,
         device=device,
+        augment=augment,
     )
     folder = RunFolder(Path(output))
     folder.create(

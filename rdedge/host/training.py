@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rdedge import metrics
 from rdedge.codec.preprocess import from_network, to_network
@@ -35,20 +35,23 @@ _VALIDATION_LIMIT = 1024
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to train. epochs: planned, early stop may end sooner. hard_share: of the epochs, at the
-    end, in which the decoder sees rounded instead of noisy latents. minutes: wall clock, None: no
-    limit. patience: share of the planned epochs without progress after which a phase ends.
+    """How to train. augment: "none", or "shift": pictures (H, W) are moved by up to one pixel each
+    way, anew for each batch, which keeps a network from learning a few thousand of them by heart.
+    epochs: planned, early stop may end sooner. hard_share: of the epochs, at the end, in which the
+    decoder sees rounded instead of noisy latents. minutes: wall clock, None: no limit. patience:
+    share of the planned epochs without progress after which a phase ends.
     """
 
     epochs: int
     batch: int = 64
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-2
     hard_share: float = 0.4
     patience: float = 0.2
     minutes: float | None = None
     seed: int = 0
     device: str = "auto"
+    augment: str = "none"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -217,6 +220,8 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = options.learning_rate * _schedule(progress)
             x = self.x[order[i * batch : (i + 1) * batch].to(self.device)]
+            if options.augment == "shift":
+                x = _shifted(x, generator)
             loss = self._loss(x, hard, generator)
             if not math.isfinite(loss.item()):
                 raise TrainingError(
@@ -326,6 +331,14 @@ class Trainer:
             i, _, key = name.partition(".")
             optimizer["state"].setdefault(int(i), {})[key] = tensor
         self.optimizer.load_state_dict(optimizer)
+
+
+def _shifted(x: Tensor, generator: torch.Generator) -> Tensor:
+    """x: (N, H, W), all moved alike by -1, 0 or 1 pixel each way; what enters repeats the edge."""
+    down, right = torch.randint(0, 3, (2,), generator=generator).tolist()
+    padded = nn.functional.pad(x[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    height, width = x.shape[1:]
+    return padded[:, down : down + height, right : right + width]
 
 
 def _schedule(progress: float) -> float:
