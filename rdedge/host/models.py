@@ -165,8 +165,8 @@ def step_for(variances: Array, distortion: float) -> float:
 def auto_config(x: Array, mse: float, *, latents: int | None, width: float) -> MlpConfig:
     """Sizes for training data x: (N, *shape) at this mean squared error in raw units.
 
-    As many latents as components rise above half the water level, at most 64; hidden units after the
-    dimension, times width. Raises TrainingError where the data does not vary.
+    As many latents as components rise above half the water level, at most 64; hidden units after
+    the dimension, times width. Raises TrainingError where the data does not vary.
     """
     flat = x.reshape(len(x), -1)
     d = flat.shape[1]
