@@ -137,8 +137,8 @@ class _Bar:
             from rich.progress import BarColumn, Progress, TextColumn
 
             self._progress = Progress(
-                TextColumn("epoch {task.completed:.0f} of {task.total:.0f}"),
-                BarColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                BarColumn(bar_width=12),
                 TextColumn("{task.description}"),
                 console=Console(stderr=True),
                 transient=True,
@@ -154,8 +154,9 @@ class _Bar:
     def _update(self, p: Any) -> None:
         if self._progress is None:
             return
+        # Short enough for 80 columns; the rate is estimated, in bits per element.
         text = (
-            f"{p.rate:.4f} bits/element (estimated), distortion {p.distortion:.4g}, "
+            f"rate {p.rate:.3f}, distortion {p.distortion:.4g}, "
             f"multiplier {p.multiplier:.3g}, {p.remaining_s:.0f} s left"
         )
         self._progress.update(self._task, total=p.epochs, completed=p.epoch, description=text)
