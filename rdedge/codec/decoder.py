@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from rdedge.bundle.bundle import Bundle
-from rdedge.codec.preprocess import from_network
+from rdedge.codec.preprocess import BLOCK_ELEMENTS, from_network
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.quantiser import dequantise
 from rdedge.coding.rans import Backend
@@ -63,8 +65,13 @@ class Decoder:
 
     def reconstruct(self, symbols: Array) -> Array:
         """symbols: (N, C) int32 -> (N, *shape) in the dtype of the source."""
-        x_hat = self.runner.run(dequantise(symbols, self.manifest.levels[0].step))
-        return from_network(x_hat.reshape(-1, *self.spec.shape), self.spec.dtype)
+        x_hat = np.empty((len(symbols), *self.spec.shape), self.spec.dtype)
+        rows = max(1, BLOCK_ELEMENTS // self.spec.elements)
+        for i in range(0, len(symbols), rows):
+            y_hat = dequantise(symbols[i : i + rows], self.manifest.levels[0].step)
+            block = self.runner.run(y_hat).reshape(-1, *self.spec.shape)
+            x_hat[i : i + rows] = from_network(block, self.spec.dtype)
+        return x_hat
 
     def require(self, identity: bytes) -> None:
         """Raise MismatchError unless identity (32 bytes) is this codec's."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rdedge.bundle.bundle import Bundle
-from rdedge.codec.preprocess import refuse_non_finite, to_network
+from rdedge.codec.preprocess import BLOCK_ELEMENTS, refuse_non_finite, to_network
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.quantiser import quantise
 from rdedge.coding.rans import Backend
@@ -17,9 +17,6 @@ from rdedge.engine.runner import open_runner
 from rdedge.errors import ShapeError, ValueRangeError
 from rdedge.format.constants import MAX_SAMPLES
 from rdedge.types import Array
-
-# Samples go through the graph in blocks that stay in a processor's cache.
-_BLOCK_ELEMENTS = 1 << 16
 
 
 class Encoder:
@@ -63,7 +60,7 @@ class Encoder:
         if not 1 <= len(x) <= MAX_SAMPLES:
             raise ShapeError(f"a batch of {len(x)} samples", expected=f"1 to {MAX_SAMPLES}")
         symbols = np.empty((len(x), self.manifest.latents), np.int32)
-        rows = max(1, _BLOCK_ELEMENTS // self.spec.elements)
+        rows = max(1, BLOCK_ELEMENTS // self.spec.elements)
         for i in range(0, len(x), rows):
             self._quantise(x[i : i + rows], symbols[i : i + rows])
         return symbols

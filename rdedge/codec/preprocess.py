@@ -7,6 +7,9 @@ import numpy as np
 from rdedge.errors import ValueRangeError
 from rdedge.types import Array
 
+# Samples go through the graphs in blocks that stay in a processor's cache.
+BLOCK_ELEMENTS = 1 << 16
+
 
 def to_network(x: Array) -> Array:
     """x: (N, *shape), any dtype of types.DTYPES -> float32, the same array where it is already.
@@ -51,6 +54,8 @@ def from_network(x_hat: Array, dtype: str) -> Array:
             x_hat = np.clip(x_hat, -limit, limit)
         return x_hat.astype(target, copy=False)
     info = np.iinfo(target)
+    # Only a forged packet decodes to NaN; it becomes some integer, without a warning.
+    x_hat = np.nan_to_num(x_hat, nan=0.0) if not np.isfinite(x_hat).all() else x_hat
     if target.itemsize < 4:
         rounded = np.rint(x_hat)
         np.clip(rounded, info.min, info.max, out=rounded)

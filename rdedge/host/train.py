@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from os import PathLike
@@ -32,6 +33,7 @@ from rdedge.types import Array, Bound
 
 # Below this many multiply-adds a step, threads wait for each other longer than they work.
 _MACS_FOR_THREADS = 1 << 31
+_CHECKPOINT_S = 10.0
 _STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 6000, 20, 200
 
 
@@ -114,10 +116,10 @@ def train(
     """
     if model != "mlp":
         raise ConfigError(f"no model is called {model!r}", expected="mlp")
-    if seed < 0 or not 0 < (learning_rate or 0.1) < 1 or not 0.05 <= width <= 64:
+    if seed < 0 or not 0 < (learning_rate or 0.1) < 1 or not 0.05 <= width <= 8:
         raise ConfigError(
             f"seed {seed}, learning rate {learning_rate}, width {width}",
-            expected="a seed of 0 or more, a learning rate in (0, 1), a width from 0.05 to 64",
+            expected="a seed of 0 or more, a learning rate in (0, 1), a width from 0.05 to 8",
         )
     Bound(metric, max_distortion)  # refuses what is no bound
     source = _load(data, key)
@@ -176,6 +178,21 @@ def train(
     return resume(output, on_epoch=on_epoch, stop=stop)
 
 
+class _Checkpoints:
+    """Saves after the first epoch, at a stop and at the end, and every few seconds in between: to
+    write and flush a large model takes longer than a short epoch.
+    """
+
+    def __init__(self, folder: RunFolder, trainer: Trainer) -> None:
+        self.folder, self.trainer = folder, trainer
+        self.saved_at = -float("inf")
+
+    def __call__(self, now: bool) -> None:
+        if now or time.monotonic() - self.saved_at >= _CHECKPOINT_S:
+            self.folder.save_checkpoint(self.trainer)
+            self.saved_at = time.monotonic()
+
+
 def _noted(path: str, key: str | None, x: Array) -> dict[str, Any]:
     resolved = (
         path if path in builtin.NAMES and not Path(path).exists() else (str(Path(path).resolve()))
@@ -214,7 +231,7 @@ def resume(
         start_from_klt(model, parts[0], metrics.mse_for(bound.metric, bound.value, scale))
         trainer = Trainer(model, parts[0], parts[1], bound, scale, options)
         folder.load_checkpoint(trainer)
-        trainer.run(on_epoch, stop, lambda: folder.save_checkpoint(trainer))
+        trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
         folder.save_model(model)
         card = evaluate(model, parts, bound, scale)
     finally:

@@ -163,11 +163,11 @@ class Trainer:
         self,
         on_epoch: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
-        checkpoint: Callable[[], None] = lambda: None,
+        checkpoint: Callable[[bool], None] = lambda now: None,
     ) -> None:
         """Train to the end. on_epoch is told after each epoch; stop is asked after each batch and
-        ends in StoppedError with the state of the last whole epoch; checkpoint is called after
-        each epoch.
+        ends in StoppedError with the state of the last whole epoch; checkpoint is called after each
+        epoch, with True where it must save.
         """
         state, options = self.state, self.options
         while not state.finished and state.epoch < options.epochs:
@@ -175,7 +175,7 @@ class Trainer:
             started = time.monotonic()
             if not self._epoch(stop):
                 self._restore(before)
-                checkpoint()
+                checkpoint(True)
                 raise StoppedError(
                     f"training was stopped in epoch {state.epoch + 1} of {options.epochs}",
                     do="go on with --resume and the run folder",
@@ -199,8 +199,9 @@ class Trainer:
             )
             self._early_stop()
             on_epoch(self.history[-1])
-            checkpoint()
+            checkpoint(False)
         state.finished = True
+        checkpoint(True)
         self.model.load_state_dict(self.best or self.model.state_dict())
         self.model.eval()
 

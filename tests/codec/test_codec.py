@@ -89,12 +89,16 @@ def test_both_coders_give_the_same_packets(bundle: Bundle, held_out: np.ndarray)
     assert np.array_equal(one.decode(packet), other.decode(packet))
 
 
-def test_blocks_do_not_show(encoder: Encoder, digits: np.ndarray) -> None:
-    """More samples than one block of the graph holds."""
+def test_blocks_do_not_show(encoder: Encoder, decoder: Decoder, digits: np.ndarray) -> None:
+    """More samples than one block of a graph holds."""
     x = np.concatenate([digits] * 2)
     symbols = encoder.symbols(x)
     assert symbols.shape == (len(x), encoder.manifest.latents)
     assert np.abs(symbols[: len(digits)] - symbols[len(digits) :]).max() <= 1
+    x_hat = decoder.reconstruct(symbols)
+    assert x_hat.shape == x.shape
+    alone = decoder.reconstruct(symbols[-5:])
+    assert np.abs(x_hat[-5:].astype(int) - alone).max() <= 1
 
 
 def test_threads_may_share_an_encoder(encoder: Encoder, held_out: np.ndarray) -> None:
