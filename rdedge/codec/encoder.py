@@ -41,6 +41,7 @@ class Encoder:
         self.runner = open_runner(graph, "encoder.onnx", backend, threads)
         self.symbol_codec = SymbolCodec.of(self.manifest, self.bundle.tables, coder)
         self._step = self.manifest.levels[0].step
+        self._rows = max(1, BLOCK_ELEMENTS // self.spec.elements)
 
     def encode(self, x: Array) -> bytes:
         """x: (N, *shape) in the dtype and the units of the source, N from 1 to 2^24 -> one packet.
@@ -59,10 +60,12 @@ class Encoder:
         x = self.spec.check_batch(x)
         if not 1 <= len(x) <= MAX_SAMPLES:
             raise ShapeError(f"a batch of {len(x)} samples", expected=f"1 to {MAX_SAMPLES}")
-        symbols = np.empty((len(x), self.manifest.latents), np.int32)
-        rows = max(1, BLOCK_ELEMENTS // self.spec.elements)
-        for i in range(0, len(x), rows):
-            self._quantise(x[i : i + rows], symbols[i : i + rows])
+        symbols = np.empty((len(x), self.symbol_codec.latents), np.int32)
+        if len(x) <= self._rows:
+            self._quantise(x, symbols)
+            return symbols
+        for i in range(0, len(x), self._rows):
+            self._quantise(x[i : i + self._rows], symbols[i : i + self._rows])
         return symbols
 
     def _quantise(self, x: Array, symbols: Array) -> None:

@@ -31,6 +31,10 @@ from rdedge.types import MAX_AXES, MAX_AXIS
 
 LEARNED = 0
 
+_LANES = frozenset(1 << log2 for log2 in range(MAX_LOG2_LANES + 1))
+# Plain integers: a packet is written for every sample that a device sends.
+_TAGS = {kind: int(kind) | (STREAM_CRITICAL if kind in CRITICAL_STREAMS else 0) for kind in Stream}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -64,7 +68,8 @@ class Packet:
         """The packet as section 1 lays it out. Raises FormatError for what a reader refuses."""
         self._check()
         count = self.sample_count
-        default = self.runs == (Run(LEARNED, 0, count),)
+        first = self.runs[0]
+        default = len(self.runs) == 1 and first.codec == LEARNED and first.level == 0
         body = self._body(default)
         if len(body) > MAX_BODY_BYTES or not 1 <= count <= MAX_SAMPLES:
             raise FormatError(
@@ -86,23 +91,27 @@ class Packet:
         return bytes(buffer)
 
     def _check(self) -> None:
-        kinds = [(run.codec, run.level) for run in self.runs]
-        shape = (1,) if self.shape is None else self.shape
-        faults = {
-            "codec_key": len(self.codec_key) != CODEC_KEY_BYTES,
-            "runs": any(run.count < 1 for run in self.runs)
-            or any(a == b for a, b in pairwise(kinds)),
-            "streams": not self.streams,
-            "lanes": self.lanes not in {1 << log2 for log2 in range(MAX_LOG2_LANES + 1)},
-            "shape": not 1 <= len(shape) <= MAX_AXES
-            or not all(1 <= axis <= MAX_AXIS for axis in shape),
-        }
-        for name, wrong in faults.items():
-            if wrong:
-                raise FormatError(
-                    f"a packet with {name} {getattr(self, name)!r}",
-                    expected="what FORMAT.md section 1 allows",
-                )
+        wrong = ""
+        if len(self.codec_key) != CODEC_KEY_BYTES:
+            wrong = "codec_key"
+        elif not self.runs or any(run.count < 1 for run in self.runs) or self._neighbours_alike():
+            wrong = "runs"
+        elif not self.streams:
+            wrong = "streams"
+        elif self.lanes not in _LANES:
+            wrong = "lanes"
+        elif self.shape is not None and not (
+            1 <= len(self.shape) <= MAX_AXES and all(1 <= axis <= MAX_AXIS for axis in self.shape)
+        ):
+            wrong = "shape"
+        if wrong:
+            raise FormatError(
+                f"a packet with {wrong} {getattr(self, wrong)!r}",
+                expected="what FORMAT.md section 1 allows",
+            )
+
+    def _neighbours_alike(self) -> bool:
+        return any((a.codec, a.level) == (b.codec, b.level) for a, b in pairwise(self.runs))
 
     def _body(self, default: bool) -> bytearray:
         body = bytearray()
@@ -120,9 +129,10 @@ class Packet:
         last = max(self.streams)
         for kind in sorted(self.streams):
             data = self.streams[kind]
-            critical = STREAM_CRITICAL if kind in CRITICAL_STREAMS else 0
-            body.append(kind | critical | (STREAM_LAST if kind == last else 0))
-            if kind != last:
+            if kind == last:
+                body.append(_TAGS[kind] | STREAM_LAST)
+            else:
+                body.append(_TAGS[kind])
                 append_varint(body, len(data))
             body += data
         return body
