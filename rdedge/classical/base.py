@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,8 +18,9 @@ import numpy as np
 from rdedge.errors import ConfigError, FormatError, MissingError, ShapeError
 from rdedge.types import Array
 
-# What a codec takes: "grey", a picture (H, W) uint8; "array", any shape and numeric dtype.
-SampleForm = Literal["grey", "array"]
+# What a codec takes: "grey", a picture (H, W) uint8; "array", any shape and numeric dtype;
+# "series", windows of a series (time, channels) only, whole numbers or floats as the codec says.
+SampleForm = Literal["grey", "array", "series"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class ClassicalCodec(ABC):
     package: what that module is installed from.
     extra: the extra of rdedge that brings it; None where Python itself does.
     max_side, max_elements: the largest side and the largest number of elements that it takes.
+    models: what it looks for patterns in, bytes or numbers: bytes can be laid in several ways.
+    packets_only: whether it only makes sense for many small packets.
     """
 
     name: ClassVar[str]
@@ -78,6 +82,13 @@ class ClassicalCodec(ABC):
     extra: ClassVar[str | None] = "classical"
     max_side: ClassVar[int] = 2**31 - 1
     max_elements: ClassVar[int] = 2**31 - 1
+    models: ClassVar[Literal["bytes", "numbers"]] = "bytes"
+    packets_only: ClassVar[bool] = False
+
+    @property
+    def side_bytes(self) -> int:
+        """Bytes that both ends must hold before the first packet, such as a dictionary."""
+        return 0
 
     @abstractmethod
     def version(self) -> str:
@@ -90,6 +101,25 @@ class ClassicalCodec(ABC):
     @abstractmethod
     def lossless(self) -> tuple[Setting, ...]:
         """Settings without loss, the usual one first; empty for a codec that has none."""
+
+    def packets(self) -> tuple[Setting, ...]:
+        """Settings without loss that leave out what the receiver of a packet knows.
+
+        It knows the codec, the shape and the dtype, and sees where the packet ends.
+        """
+        return self.lossless()
+
+    def trained(self, samples: Sequence[Array], setting: Setting) -> ClassicalCodec | None:
+        """The codec fitted to arrays like those to come; None where they do not suffice."""
+        return self
+
+    def check(self, x: Array) -> None:
+        """Raise ShapeError or ValueRangeError where x cannot be coded; sizes are checked apart."""
+        if self.takes == {"grey"} and (x.ndim != 2 or x.dtype != np.uint8 or x.size == 0):
+            raise ShapeError(
+                f"{self.name} cannot code an array of shape {x.shape} and dtype {x.dtype}",
+                expected="a grey picture (H, W) uint8",
+            )
 
     @abstractmethod
     def _encode(self, x: Array, setting: Setting) -> bytes:
@@ -104,8 +134,9 @@ class ClassicalCodec(ABC):
         library(self.module, self.package, self.extra, self.name)
 
     def settings(self) -> tuple[Setting, ...]:
-        """All settings: those of the ladders in their order, then those without loss."""
-        return tuple(s for ladder in self.ladders() for s in ladder.settings) + self.lossless()
+        """All settings: those of the ladders in their order, then without loss, then bare."""
+        lossy = tuple(s for ladder in self.ladders() for s in ladder.settings)
+        return tuple(dict.fromkeys(lossy + self.lossless() + self.packets()))
 
     def setting(self, text: str) -> Setting:
         """The setting whose text this is."""
@@ -124,14 +155,11 @@ class ClassicalCodec(ABC):
     def encode(self, x: Array, setting: Setting) -> Encoded:
         """Code x at a setting.
 
-        x: (H, W) uint8 for a codec that takes "grey", any shape and numeric dtype for "array".
-        Raises ShapeError where x has another form, MissingError without the library.
+        x: (H, W) uint8 for a codec that takes "grey", any shape and numeric dtype for "array",
+        (time, channels) for "series". Raises ShapeError where x has another form, ValueRangeError
+        where a codec with loss meets a value that is not finite, MissingError without the library.
         """
-        if "array" not in self.takes and (x.ndim != 2 or x.dtype != np.uint8 or x.size == 0):
-            raise ShapeError(
-                f"{self.name} cannot code an array of shape {x.shape} and dtype {x.dtype}",
-                expected="a grey picture (H, W) uint8",
-            )
+        self.check(x)
         if not self.fits(x.shape):
             raise ShapeError(
                 f"{self.name} cannot code an array of shape {x.shape}",

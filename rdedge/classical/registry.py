@@ -14,9 +14,13 @@ _CODECS: dict[str, tuple[str, str]] = {
     "jpeg2000": ("jpeg2000", "Jpeg2000"),
     "jpegxl": ("jpegxl", "JpegXl"),
     "lzma": ("lzma", "Lzma"),
+    "pcodec": ("pcodec", "Pcodec"),
     "png": ("png", "Png"),
+    "sz3": ("sz3", "Sz3"),
     "webp": ("webp", "WebP"),
+    "zfp": ("zfp", "Zfp"),
     "zstd": ("zstd", "Zstd"),
+    "zstd-dictionary": ("zstd_dictionary", "ZstdDictionary"),
 }
 
 

@@ -56,7 +56,7 @@ def yardsticks(
         ways.append(reductions.weighed(pictures))
     found = []
     for codec in chosen:
-        if not codec.fits(pictures.mosaic.shape):
+        if codec.takes == {"series"} or not codec.fits(pictures.mosaic.shape):
             continue
         best = [_lossy(pictures, codec, thorough)]
         best += [_lossless(pictures, codec, way) for way in ways]
