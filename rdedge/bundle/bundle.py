@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,7 @@ class Bundle:
     def make(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
         """Fill hashes and identity into the manifest and check the whole."""
         listed = {name: Member(len(members[name]), sha256(members[name])) for name in MEMBERS}
-        identity = identity_of(
-            manifest.sample,
-            manifest.latents,
-            manifest.levels,
-            members["tables.bin"],
-            members["decoder.onnx"],
-        )
+        identity = _identity(manifest, members)
         bundle = Bundle(replace(manifest, identity=identity, members=listed), members)
         return Bundle.from_bytes(bundle.to_bytes())
 
@@ -85,6 +80,11 @@ class Bundle:
         return Bundle.from_bytes(data)
 
     @staticmethod
+    def of(bundle: str | PathLike[str] | Bundle) -> Bundle:
+        """A bundle, or the one at a path."""
+        return bundle if isinstance(bundle, Bundle) else Bundle.read(Path(bundle))
+
+    @staticmethod
     def from_bytes(data: bytes) -> Bundle:
         """Parse and check all but the graphs' inside. Raises BundleError."""
         members = archive.unpack(data)
@@ -102,13 +102,7 @@ class Bundle:
                     do="fetch the bundle again: it was altered",
                 )
         bundle = Bundle(manifest, members)
-        identity = identity_of(
-            manifest.sample,
-            manifest.latents,
-            manifest.levels,
-            members["tables.bin"],
-            members["decoder.onnx"],
-        )
+        identity = _identity(manifest, members)
         if identity != manifest.identity:
             raise BundleError(f"the codec identity is {manifest.identity}", expected=identity)
         if len(bundle.tables) != manifest.latents:
@@ -192,3 +186,13 @@ def npy_bytes(array: Array) -> bytes:
         buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False
     )
     return buffer.getvalue()
+
+
+def _identity(manifest: Manifest, members: dict[str, bytes]) -> str:
+    return identity_of(
+        manifest.sample,
+        manifest.latents,
+        manifest.levels,
+        members["tables.bin"],
+        members["decoder.onnx"],
+    )

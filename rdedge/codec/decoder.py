@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +29,7 @@ class Decoder:
         coder: Backend | None = None,
         threads: int | None = None,
     ) -> None:
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.read(Path(bundle))
+        self.bundle = Bundle.of(bundle)
         self.manifest = self.bundle.manifest
         self.spec = self.manifest.sample
         graph = self.bundle.members["decoder.onnx"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class Encoder:
         coder: Backend | None = None,
         threads: int | None = None,
     ) -> None:
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.read(Path(bundle))
+        self.bundle = Bundle.of(bundle)
         self.manifest = self.bundle.manifest
         self.spec = self.manifest.sample
         graph = self.bundle.members["encoder.onnx"]
