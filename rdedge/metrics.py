@@ -111,14 +111,26 @@ def mean(name: str, x: Array, x_hat: Array, scale: Scale) -> float:
 def mse_for(name: str, value: float, scale: Scale) -> float:
     """The mean squared error at which a Gaussian error would just meet the metric's value.
 
-    Exact for mse, psnr and nrmse; a starting point for a search for mae and max-abs.
+    Exact for mse, psnr and nrmse; a starting point for a search for mae and max-abs. Raises
+    ConfigError where no float holds it.
     """
+    try:
+        mse = _mse_for(name, value, scale)
+    except OverflowError:
+        mse = math.inf
+    if not 0.0 < mse < math.inf:
+        raise ConfigError(
+            f"a {name} of {value:g} is a mean squared error of {mse:g}",
+            expected="a bound that a float can hold",
+        )
+    return float(mse)
+
+
+def _mse_for(name: str, value: float, scale: Scale) -> float:
     if name == "psnr":
         return float(scale.peak**2 / 10.0 ** (value / 10.0))
     if name == "nrmse":
         return float((value * scale.std) ** 2)
     if name == "mae":
-        return value**2 * math.pi / 2.0
-    if name == "max-abs":
-        return value**2 / 9.0
-    return value
+        return float(value**2 * math.pi / 2.0)
+    return float(value**2 / 9.0 if name == "max-abs" else value)

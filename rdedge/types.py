@@ -129,6 +129,8 @@ class Bound:
             raise ConfigError(
                 f"no metric is called {self.metric!r}", expected=", ".join(METRIC_IS_MINIMUM)
             )
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise ConfigError(f"a bound of {self.value!r}", expected="a number")
         if not np.isfinite(self.value) or self.value <= 0:
             raise ConfigError(
                 f"a {self.metric} bound of {self.value}", expected="a positive finite number"

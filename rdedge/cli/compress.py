@@ -8,7 +8,8 @@ from typing import IO
 
 import click
 
-from rdedge.codec.files import DEFAULT_BATCH
+from rdedge.cli.pipes import binary
+from rdedge.codec.files import DEFAULT_BATCH, Written
 
 
 @click.command("compress")
@@ -56,15 +57,21 @@ def command(
     if "-" in inputs:
         if len(inputs) > 1:
             raise click.UsageError("stdin cannot be mixed with files")
-        found = iter([sources.read_stream(sys.stdin.buffer.read(), encoder.spec)])
+        found = iter([sources.read_stream(binary(sys.stdin).read(), encoder.spec)])
     else:
         files = list(sources.expand([Path(name) for name in inputs]))
         found = (sources.read(p, name, key=key, spec=encoder.spec) for p, name in files)
 
-    def write(file: IO[bytes]) -> None:
-        written, total = compress(encoder, found, file, batch)
-        if quiet:
-            return
+    def write(file: IO[bytes]) -> tuple[list[Written], int]:
+        return compress(encoder, found, file, batch)
+
+    if output == "-":
+        written, total = write(binary(sys.stdout))
+        sys.stdout.flush()
+    else:
+        with write_aside(Path(output), force=force) as aside:
+            written, total = write(aside)
+    if not quiet:
         raw = sum(one.raw_bytes for one in written)
         seconds = sum(one.encode_seconds for one in written)
         click.echo(
@@ -73,10 +80,3 @@ def command(
             f"({raw / total:.1f} to 1), encoded in {seconds:.3f} s",
             err=True,
         )
-
-    if output == "-":
-        write(sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-    else:
-        with write_aside(Path(output), force=force) as file:
-            write(file)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from rdedge.cli.pipes import binary
+
 
 @click.command("decompress")
 @click.argument("container")
@@ -38,7 +40,7 @@ def command(
     from rdedge.format.container import Container
 
     if container == "-":
-        found = Container(sys.stdin.buffer.read())
+        found = Container(binary(sys.stdin).read())
         if not salvage:
             found.require_whole()
     else:
@@ -47,17 +49,18 @@ def command(
     if output == "-":
         if len(found.entries) != 1:
             raise click.UsageError(f"{len(found.entries)} sources do not fit into one pipe")
-        sys.stdout.buffer.write(next(restore(decoder, found)).data)
-        sys.stdout.buffer.flush()
+        binary(sys.stdout).write(next(restore(decoder, found)).data)
+        sys.stdout.flush()
     else:
         done = decompress(decoder, found, Path(output), force=force)
         if not quiet:
             for name, samples in done:
                 click.echo(f"{Path(output) / name}: {samples:,} samples", err=True)
     if found.cut is not None:
+        samples = sum(entry.samples for entry in found.entries)
         click.echo(
-            f"rdedge: the container is cut short at byte {found.cut}; what was whole before "
-            "it was restored",
+            f"rdedge: the container is cut short at byte {found.cut}; {samples:,} samples before "
+            "it were restored",
             err=True,
         )
         return 1

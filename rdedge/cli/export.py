@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,14 +25,18 @@ import click
 )
 @click.option("--recipe", help="A recipe, by name, or a file NAME.toml.  [default: the profile's]")
 @click.option("--data", help="Where the training data is now, if it has moved.")
+@click.option("--key", help="Which array of it, for an .npz.")
+@click.option("--held-out-data", help="Where the held-out data is now, if it has moved.")
+@click.option("--held-out-key", help="Which array of it, for an .npz.")
+@click.option(
+    "--allow-missed", is_flag=True, help="Export even if the bound is not met on held-out data."
+)
 @click.option("-f", "--force", is_flag=True, help="Replace a bundle that is there.")
-def command(
-    run: Path, output: Path, target: str, recipe: str | None, data: str | None, force: bool
-) -> None:
+def command(run: Path, output: Path, **options: Any) -> None:
     """Turn the finished RUN into a bundle: graphs, integer tables, reference vectors, scorecard."""
     from rdedge.host.export import export
 
-    bundle = export(run, output, target=target, recipe=recipe, data=data, force=force)
+    bundle = export(run, output, **options)
     parity = bundle.scorecard["parity"]
     click.echo(
         f"{output}: codec {bundle.manifest.identity[:16]}, {len(bundle.to_bytes()):,} bytes, "

@@ -47,7 +47,10 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup)
 @click.version_option(__version__, prog_name="rdedge")
 def cli() -> None:
-    """Learned compression for devices behind a link that costs money."""
+    """Learned compression for devices behind a link that costs money.
+
+    Exit codes: 0 fine, 1 the work failed, 2 wrong usage.
+    """
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -68,6 +71,12 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read our output has gone; python would complain again while shutting down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (OSError, MemoryError) as error:
-        click.echo(f"rdedge: {type(error).__name__}: {error}", err=True)
+    except Exception as error:
+        # Not one of ours: a fault of rdedge, or a machine out of memory or disk.
+        if os.environ.get("RDEDGE_DEBUG"):
+            raise
+        what = str(error).splitlines()[0] if str(error) else ""
+        click.echo(
+            f"rdedge: {type(error).__name__}: {what}; set RDEDGE_DEBUG=1 to see where", err=True
+        )
         return 1

@@ -46,12 +46,14 @@ def command(
     """What CONTAINER saved: raw and payload bytes, ratio, bits an element, distortion."""
     from rdedge.codec.decoder import Decoder
     from rdedge.codec.files import read_container
-    from rdedge.data.files import write_file
+    from rdedge.data.files import refuse_existing, write_file
     from rdedge.flows.savings import comparison, originals, savings
     from rdedge.report.savings import savings_text
 
     if png is not None and not data:
         raise click.UsageError("--png needs the originals: give --data")
+    if png is not None:
+        refuse_existing(png, force)
     decoder = Decoder(bundle)
     x = originals([Path(name) for name in data], decoder.spec, key) if data else None
     found, x_hat = savings(

@@ -62,7 +62,10 @@ from rdedge.types import METRIC_IS_MINIMUM
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @click.option("-f", "--force", is_flag=True, help="Replace a run that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scorecard as JSON.")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     data: str | None,
     resume: Path | None,
     output: Path | None,
@@ -73,13 +76,15 @@ def command(
     """Train on DATA: a .npy, .npz or .csv file of vectors, or `digits`.
 
     You state a quality; the multiplier between rate and distortion finds itself. Ctrl-C stops after
-    saving a checkpoint.
+    saving a checkpoint; --resume goes on with the settings that the run was started with.
     """
     from rdedge.host import train as host
 
     with _Bar() as bar, _Stop() as stop:
         if resume is not None:
-            card = host.resume(resume, data=data, on_epoch=bar.update, stop=stop)
+            moved = {k: options[k] for k in ("key", "held_out_data", "held_out_key")}
+            _only(context, {"resume", "data", "as_json", *moved})
+            card = host.resume(resume, data=data, on_epoch=bar.update, stop=stop, **moved)
             output = resume
         else:
             if data is None or output is None or max_distortion is None:
@@ -103,6 +108,16 @@ def command(
         f"{card['packet_bytes'] / card['samples']:.2f} bytes a sample, "
         f"{card['training']['epochs']} epochs in {card['training']['seconds']:.0f} s"
     )
+
+
+def _only(context: click.Context, allowed: set[str]) -> None:
+    """A run goes on with the settings that it was started with: refuse any other."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if parameter.name not in allowed and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} cannot be changed with --resume; start a new run for that"
+            )
 
 
 class _Stop:

@@ -126,6 +126,8 @@ def decompress(
 
 def _targets(container: Container, folder: Path, force: bool) -> list[Path]:
     targets: list[Path] = []
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file", expected="a folder to write into")
     for i in range(len(container.entries)):
         target = folder / (container.batch(i)[0].source_name or f"batch-{i:06}.npy")
         # Names cannot hold "..", but a link that lies in the folder can lead out of it.

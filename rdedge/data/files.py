@@ -31,8 +31,10 @@ def write_aside(path: Path, *, force: bool = False) -> Iterator[IO[bytes]]:
     """Open a temporary file beside path; at the end flush it to disk and rename it to path.
 
     If anything goes wrong, the temporary file is removed and path is as it was.
+    A link stays a link: what it points to is replaced.
     Raises OutputError where the disk is full, the folder is missing or may not be written.
     """
+    path = path.resolve() if path.is_symlink() else path
     refuse_existing(path, force)
     part = path.with_name(f".{path.name[:32]}.{secrets.token_hex(4)}.part")
     try:

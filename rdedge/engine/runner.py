@@ -30,6 +30,11 @@ class OnnxRuntimeRunner:
         try:
             import onnxruntime as ort
         except ImportError as error:
+            if getattr(error, "name", None) != "onnxruntime":
+                raise MissingError(
+                    f"onnxruntime is installed but cannot be loaded: {error}",
+                    do="install the libraries that it names, or the build for this machine",
+                ) from error
             raise MissingError(
                 "onnxruntime is not installed",
                 do="pip install 'rdedge[runtime]'; on a Jetson take NVIDIA's onnxruntime-gpu "

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rdedge import native
+from rdedge import config, native
 from rdedge.bundle.bundle import Bundle
+from rdedge.bundle.recipe import Recipe
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
 from rdedge.coding.rans import Backend
-from rdedge.errors import ParityError
+from rdedge.errors import BundleError, ConfigError, ParityError
 from rdedge.format.packet import read_packet
+
+# A bundle states its own limits, but not beyond these.
+_MOST_SYMBOL_SHARE = 0.05
+_MOST_OUTPUT_DIFFERENCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,10 @@ def check(bundle: Bundle) -> list[Checked]:
     within the limits of the bundle's own recipe. Raises BundleError where a part cannot be read.
     """
     reference, manifest = bundle.reference, bundle.manifest
-    limits = bundle.recipe.get("parity", {})
+    try:
+        limits = config.build(bundle.recipe, Recipe, "recipe.json").parity
+    except ConfigError as error:
+        raise BundleError(f"recipe.json is damaged: {error}", do="export it again") from error
     coders: list[Backend] = ["c", "numpy"] if native.library() is not None else ["numpy"]
     found: list[Checked] = []
     packet, _ = read_packet(reference.packet)
@@ -70,13 +78,15 @@ def check(bundle: Bundle) -> list[Checked]:
     difference = float(np.abs(outputs - reference.outputs).max()) / manifest.scale.std
     # An integer that rounds the other way differs by one unit, however close the floats were.
     unit = 1.0 if np.issubdtype(reference.outputs.dtype, np.integer) else 0.0
-    output_limit = max(float(limits.get("max_output_difference", 0.0)), unit / manifest.scale.std)
+    output_limit = max(
+        min(limits.max_output_difference, _MOST_OUTPUT_DIFFERENCE), unit / manifest.scale.std
+    )
     return [
         *found,
         Checked(
             f"{encoder.runner.name}: share of symbols that differ",
             differing,
-            float(limits.get("max_symbol_share", 0.0)),
+            min(limits.max_symbol_share, _MOST_SYMBOL_SHARE),
         ),
         Checked(
             f"{decoder.runner.name}: largest difference of reconstructions, in standard deviations",

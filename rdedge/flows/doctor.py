@@ -39,7 +39,7 @@ class Finding:
 
 
 def doctor() -> list[Finding]:
-    """Look at this machine; nothing heavy is imported and nothing is changed."""
+    """Look at this machine and change nothing; of all that is heavy only onnxruntime is loaded."""
     version = platform.python_version()
     supported = (3, 10) <= sys.version_info[:2] <= (3, 13)
     findings = [
@@ -64,9 +64,17 @@ def doctor() -> list[Finding]:
         mend = "" if there else f"pip install 'rdedge[{extra}]'"
         findings.append(Finding(f"{distribution} ({purpose})", found, there, mend))
     if importlib.util.find_spec("onnxruntime") is not None:
-        ort = importlib.import_module("onnxruntime")
-        findings.append(Finding("backends", ", ".join(ort.get_available_providers()), True))
+        findings.append(_backends())
     return findings
+
+
+def _backends() -> Finding:
+    try:
+        ort = importlib.import_module("onnxruntime")
+        return Finding("backends", ", ".join(ort.get_available_providers()), True)
+    except (ImportError, OSError, AttributeError) as error:
+        mend = "install the libraries that it names, or the build of onnxruntime for this machine"
+        return Finding("backends", f"onnxruntime cannot be loaded: {error}", False, mend)
 
 
 def _coder() -> Finding:

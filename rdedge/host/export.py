@@ -20,11 +20,13 @@ from rdedge.bundle.manifest import Half, Level, Manifest
 from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
-from rdedge.errors import MissingError, ParityError
+from rdedge.coding.quantiser import dequantise
+from rdedge.data.files import refuse_existing
+from rdedge.errors import BoundMissedError, MissingError, ParityError
+from rdedge.host.datasets import load_again
 from rdedge.host.fit import ROUNDING, fit_tables, symbols_of
 from rdedge.host.models import Mlp
 from rdedge.host.runs import RunFolder
-from rdedge.host.train import load_data
 from rdedge.host.training import latents, reconstructions
 from rdedge.types import Array, Bound, SampleSpec
 
@@ -37,27 +39,45 @@ def export(
     recipe: str | None = None,
     data: str | None = None,
     key: str | None = None,
+    held_out_data: str | None = None,
+    held_out_key: str | None = None,
+    allow_missed: bool = False,
     force: bool = False,
 ) -> Bundle:
     """Export the run folder to the bundle `output`.
 
     target: a profile of devices/, or a .toml. recipe: one of export/, or a .toml; None takes the
-    profile's. data: where the training data is now, if it has moved. Raises TrainingError for an
-    unfinished run, ParityError where torch and ONNX Runtime differ by more than the recipe allows.
+    profile's. data, held_out_data: where they are now, if they have moved. allow_missed: export
+    even if the bound is not met on held-out data. Raises BoundMissedError where it is not,
+    TrainingError for an unfinished or altered run, ParityError where torch and ONNX Runtime differ
+    by more than the recipe allows.
     """
+    refuse_existing(Path(output), force)
     profile = load_profile(target)
     effective = load_recipe(recipe or profile.recipe)
     folder = RunFolder(Path(run))
     description, card = folder.description(), folder.read_json("scorecard.json")
-    model = folder.load_model()
-    parts = load_data(description, data=data, key=key)
-    bound = Bound(description["bound"]["metric"], description["bound"]["value"])
-    scale = metrics.Scale(**description["scale"])
+    model = folder.load_model(str(card.get("model_sha256")))
+    with folder.reading("run.json"):
+        parts = load_again(
+            description,
+            data=data,
+            key=key,
+            held_out_data=held_out_data,
+            held_out_key=held_out_key,
+        )
+        bound = Bound(description["bound"]["metric"], description["bound"]["value"])
+        scale = metrics.Scale(**description["scale"])
+        dtype = str(description["data"]["dtype"])
+    with folder.reading("scorecard.json"):
+        level = Level(float(card["step"]))
+        if card["bound"] != {"metric": bound.metric, "value": bound.value}:
+            raise ValueError(f"its bound is {card['bound']}, that of run.json is {bound}")
     manifest = Manifest(
         model="mlp",
-        sample=SampleSpec("vector", model.config.shape, description["data"]["dtype"]),
+        sample=SampleSpec("vector", model.config.shape, dtype),
         latents=model.config.latents,
-        levels=(Level(card["step"]),),
+        levels=(level,),
         rounding=ROUNDING,
         bound=bound,
         scale=scale,
@@ -76,6 +96,13 @@ def export(
         "recipe.json": canonical.dumps(effective.to_json()),
     }
     bundle = _complete(manifest, members, model, parts, card, effective)
+    reached = bundle.scorecard["export"]["distortion"]["value"]
+    if reached is not None and not bound.met_by(reached) and not allow_missed:
+        raise BoundMissedError(
+            f"the bundle reaches {bound.metric} {reached:g} on held-out data",
+            expected=str(bound),
+            do="train with a bound that can be met, or export it all the same with --allow-missed",
+        )
     bundle.write(Path(output), force=force)
     return bundle
 
@@ -209,7 +236,7 @@ def parity(
         [encoder.runner.run(x[i : i + 4096].astype(np.float32)) for i in range(0, len(x), 4096)]
     )
     symbols, symbols_theirs = symbols_of(y, step), symbols_of(theirs, step)
-    y_hat = symbols.astype(np.float32) * np.float32(step)
+    y_hat = dequantise(symbols, step)
     ours = reconstructions(model, y_hat, "float32")
     outputs = np.concatenate(
         [decoder.runner.run(y_hat[i : i + 4096]) for i in range(0, len(x), 4096)]

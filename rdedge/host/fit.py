@@ -20,7 +20,8 @@ from rdedge.types import Array, Bound
 
 ROUNDING = 0.5
 _STEPS = np.geomspace(1 / 64, 4.0, 61)
-_REFINEMENTS = 10
+_REFINEMENTS = 12
+_HAIR = 1e-5
 # Weight of the learned prior beside the counts, in samples.
 _PRIOR_WEIGHTS = (2.0, 8.0, 32.0, 128.0, 512.0)
 _TABLE_ENTRIES = 2048
@@ -41,6 +42,9 @@ def fit_step(
     The distortion need not be monotone in the step, so a grid is scanned from above and the gap
     under the first that meets the bound is refined.
     """
+    # A hair inside the bound: the exported graphs round a little differently.
+    hair = _HAIR * bound.value * (1.0 if bound.is_minimum else -1.0)
+    bound = Bound(bound.metric, bound.value + hair)
 
     def distortion(step: float) -> float:
         x_hat = synthesis(dequantise(symbols_of(y, step), step))
@@ -97,26 +101,25 @@ def fit_tables(symbols: Array, validation: Array, prior: FactorizedPrior, step: 
 
 
 def _tables(symbols: Array, prior: FactorizedPrior, step: float, weight: float) -> Tables:
-    # Beyond these the escape takes over; the ends of the data are far outside the bulk at most.
-    half = _TABLE_ENTRIES // 2
-    centre = np.median(symbols, axis=0).astype(np.int64)
-    low = np.maximum(symbols.min(axis=0), centre - half).astype(np.int64)
-    high = np.minimum(symbols.max(axis=0), centre + half).astype(np.int64)
-    first, last = int(low.min()) - 8, int(high.max()) + 8
-    mass = prior.mass(first, last, step)
     minima: list[int] = []
     weights: list[Array] = []
-    for j in range(symbols.shape[1]):
-        counts = np.bincount(
-            np.clip(symbols[:, j].astype(np.int64) - first, 0, last - first),
-            minlength=last - first + 1,
-        ).astype(np.float64)
-        blend = counts + weight * mass[j]
-        blend /= len(symbols) + weight
+    half = _TABLE_ENTRIES // 2
+    centres = np.median(symbols, axis=0).astype(np.int64)
+    mass = prior.mass_around(centres, half, step)
+    for j, centre in enumerate(centres):
+        # A window around the bulk; what lies outside is the escape's, not that of its edges.
+        offsets = symbols[:, j].astype(np.int64) - (centre - half)
+        inside = offsets[(offsets >= 0) & (offsets < 2 * half + 1)]
+        counts = np.bincount(inside, minlength=2 * half + 1).astype(np.float64)
+        blend = (counts + weight * mass[j]) / (len(symbols) + weight)
         # Keep what the data reached and what the prior thinks worth an entry of the table.
         keep = np.flatnonzero(blend * (1 << 16) > 0.5)
-        a, b = (int(keep[0]), int(keep[-1]) + 1) if keep.size else (0, 1)
+        a, b = (int(keep[0]), int(keep[-1]) + 1) if keep.size else (half, half + 1)
         outside = max(1.0 - blend[a:b].sum(), 0.5 / (len(symbols) + weight))
-        minima.append(a + first)
+        minima.append(a + int(centre) - half)
         weights.append(np.append(blend[a:b], outside))
-    return tables_from_counts(np.array(minima), weights)
+    # Symbols of a table are int32, even around the most extreme centre.
+    minima = [
+        max(-(2**31), min(m, 2**31 - 1 - len(w))) for m, w in zip(minima, weights, strict=True)
+    ]
+    return tables_from_counts(np.array(minima).tolist(), weights)

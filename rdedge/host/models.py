@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rdedge.errors import TrainingError
+from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.rates import FactorizedPrior
 from rdedge.types import Array
 
@@ -142,6 +142,7 @@ def klt(x: Array, count: int | None = None) -> tuple[Array, Array, Array]:
         order = np.argsort(variances)[::-1][:count]
         return mean, np.maximum(variances[order], 0.0), basis[:, order].T
     rank = min(count or 512, *x.shape)
+    torch.manual_seed(0)  # the same data, the same components
     _, s, v = torch.svd_lowrank(torch.from_numpy(centred), q=rank, niter=4)
     return mean, (s**2 / len(x)).numpy(), v.T.numpy()
 
@@ -159,7 +160,7 @@ def step_for(variances: Array, distortion: float) -> float:
             high = level
         else:
             low = level
-    return math.sqrt(12.0 * max(high, np.finfo(np.float32).tiny))
+    return math.sqrt(12.0 * max(high, np.finfo(np.float64).tiny))
 
 
 def auto_config(x: Array, mse: float, *, latents: int | None, width: float) -> MlpConfig:
@@ -180,8 +181,12 @@ def auto_config(x: Array, mse: float, *, latents: int | None, width: float) -> M
     level = step_for(variances, mse * d) ** 2 / 12.0
     if latents is None:
         latents = int(np.clip((variances > 0.5 * level).sum(), 1, min(d, _MOST_LATENTS)))
-    if not 1 <= latents <= d:
-        raise TrainingError(f"{latents} latents", expected=f"1 to {d}, the elements of a sample")
+    most = min(d, len(x))
+    if not isinstance(latents, int) or not 1 <= latents <= most:
+        raise ConfigError(
+            f"{latents!r} latents",
+            expected=f"1 to {most}: no more than elements or training samples",
+        )
     hidden = int(np.clip(2 ** round(math.log2(d)), 32, 512) * width)
     return MlpConfig(x.shape[1:], latents, max(4, hidden), max(8, 2 * hidden))
 

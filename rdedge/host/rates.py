@@ -48,10 +48,13 @@ class FactorizedPrior(nn.Module):
         return -torch.log2(self.probability(y).clamp_min(_MIN_PROBABILITY)).sum(-1)
 
     @torch.no_grad()
-    def mass(self, low: int, high: int, step: float) -> Array:
-        """The mass of every symbol low..high of a quantiser with this step, for each latent:
-        (C, high - low + 1) float64.
+    def mass_around(self, centres: Array, half: int, step: float) -> Array:
+        """The mass of the symbols within half of a centre, of a quantiser with this step.
+
+        centres: (C,) int64, one for each latent; returns (C, 2 * half + 1) float64.
         """
-        symbols = torch.arange(low, high + 1, dtype=torch.float32, device=self.mean.device)
-        y = (symbols * step)[:, None].expand(-1, self.mean.shape[0])
-        return self.probability(y, step).T.double().cpu().numpy()
+        offsets = torch.arange(-half, half + 1, dtype=torch.float64)
+        symbols = (torch.from_numpy(centres)[None, :] + offsets[:, None]) * step
+        y = symbols.float().to(self.mean.device)
+        result: Array = self.probability(y, step).T.double().cpu().numpy()
+        return result

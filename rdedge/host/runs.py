@@ -12,11 +12,14 @@ Nothing in it can execute: no pickle.
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,9 +31,10 @@ from safetensors import SafetensorError
 from rdedge import canonical
 from rdedge._version import __version__
 from rdedge.data.files import write_file
-from rdedge.errors import OutputError, TrainingError
+from rdedge.errors import ConfigError, OutputError, TrainingError
 from rdedge.host.models import Mlp, MlpConfig
-from rdedge.host.training import Progress, State, Trainer
+from rdedge.host.options import State
+from rdedge.host.training import Progress, Trainer
 
 _TENSORS, _STATE = "checkpoint.safetensors", "checkpoint.json"
 
@@ -42,11 +46,22 @@ class RunFolder:
         self.path = path
 
     def create(self, description: dict[str, Any], *, force: bool = False) -> None:
-        """Make the folder and write run.json. Raises OutputError where a run is there already."""
-        if (self.path / "run.json").exists() and not force:
+        """Make the folder and write run.json.
+
+        Raises OutputError where a run is there already and force is not given, and where the
+        folder holds anything else.
+        """
+        if (self.path / "run.json").exists():
+            if not force:
+                raise OutputError(
+                    f"{self.path} holds a run already",
+                    do="go on with --resume, choose another folder, or replace it with --force",
+                )
+        elif self.path.is_dir() and any(self.path.iterdir()):
             raise OutputError(
-                f"{self.path} holds a run already",
-                do="go on with --resume, choose another folder, or replace it with --force",
+                f"the folder {self.path} holds files that are no run",
+                expected="a new or an empty folder",
+                do="choose another folder",
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -59,6 +74,28 @@ class RunFolder:
     def description(self) -> dict[str, Any]:
         """run.json. Raises TrainingError where this is no run."""
         return self.read_json("run.json")
+
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """What an edited or damaged file of the run makes go wrong is a TrainingError."""
+        try:
+            yield
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RuntimeError,
+            OverflowError,
+            MemoryError,
+            RecursionError,
+            ConfigError,
+        ) as error:
+            raise TrainingError(
+                f"{self.path / name} is damaged or of another version: "
+                f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+                do="train it again",
+            ) from error
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
@@ -73,7 +110,7 @@ class RunFolder:
                 expected="the folder of a finished run of rdedge train",
                 do="check the name, or finish the run with --resume",
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise TrainingError(f"{self.path / name} cannot be read: {error}") from error
         if not isinstance(value, dict):
             raise TrainingError(f"{self.path / name} holds no object", expected="a JSON object")
@@ -96,12 +133,23 @@ class RunFolder:
         """Bring the trainer to where the checkpoint is; False where there is none yet."""
         if not (self.path / _TENSORS).exists() or not (self.path / _STATE).exists():
             return False
-        trainer.load_tensors(self._load(_TENSORS))
         state = self.read_json(_STATE)
         if state.get("best_score") is None:
             state["best_score"] = float("inf")
+        tensors, metadata = self._load(_TENSORS)
+        if metadata.get("epoch") != str(state.get("epoch")):
+            raise TrainingError(
+                f"the checkpoint in {self.path} has tensors of epoch {metadata.get('epoch')} and a "
+                f"state of epoch {state.get('epoch')}",
+                expected="the same epoch: it was stopped while it was written",
+                do="start anew with --force",
+            )
+        with self.reading(_TENSORS):
+            trainer.load_tensors(tensors)
         try:
-            trainer.state = State(**state)
+            trainer.state = State(**state).checked()
+            if trainer.state.best_epoch >= 0 and not trainer.best:
+                raise ValueError("the best weights are missing")
             rows = list(csv.reader(io.StringIO((self.path / "history.csv").read_text())))[1:]
             trainer.history = [
                 Progress(int(r[0]), int(r[1]), *(float(v) for v in r[2:])) for r in rows
@@ -112,31 +160,37 @@ class RunFolder:
             ) from error
         return True
 
-    def save_model(self, model: Mlp) -> None:
+    def save_model(self, model: Mlp) -> str:
+        """Write the weights; returns their SHA-256, which the scorecard keeps."""
         tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-        write_file(self.path / "model.safetensors", safetensors.torch.save(tensors), force=True)
+        data = safetensors.torch.save(tensors)
+        write_file(self.path / "model.safetensors", data, force=True)
+        return hashlib.sha256(data).hexdigest()
 
-    def load_model(self) -> Mlp:
-        """The finished model, on the CPU, ready to infer."""
-        model = Mlp(MlpConfig.from_json(self.description()["model"]))
+    def load_model(self, digest: str) -> Mlp:
+        """The finished model, on the CPU, ready to infer; digest: what the scorecard keeps."""
+        path = self.path / "model.safetensors"
         try:
-            model.load_state_dict(self._load("model.safetensors"))
-        except RuntimeError as error:
+            data = path.read_bytes()
+        except OSError as error:
             raise TrainingError(
-                f"the weights in {self.path} are not those of this model: "
-                f"{str(error).splitlines()[0]}",
-                do="train it again with this rdedge",
+                f"{self.path} has no model.safetensors", do="finish the run with --resume"
             ) from error
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise TrainingError(
+                f"{path} is not the one that the scorecard speaks of", do="train it again"
+            )
+        with self.reading("model.safetensors"):
+            model = Mlp(MlpConfig.from_json(self.description()["model"]))
+            model.load_state_dict(safetensors.torch.load(data))
         return model.eval()
 
-    def _load(self, name: str) -> dict[str, torch.Tensor]:
+    def _load(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         path = self.path / name
         try:
-            return safetensors.torch.load(path.read_bytes())
-        except FileNotFoundError as error:
-            raise TrainingError(
-                f"{self.path} has no {name}", do="finish the run with --resume"
-            ) from error
+            with safetensors.safe_open(str(path), framework="pt") as file:
+                names = list(file.keys())
+                return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{path} is damaged: {error}", do="train it again") from error
 

@@ -10,6 +10,7 @@ from rdedge.types import Array
 VALIDATION_SHARE = 1 / 8
 HELD_OUT_SHARE = 0.22
 MIN_SAMPLES = 64
+MIN_HELD_OUT = 4
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,38 @@ class Split:
     @staticmethod
     def of(count: int, held_out: int | None = None) -> Split:
         """Split count samples: the last held_out (default: 22 %) are held out, of the others the
-        last eighth is for validation. Raises TrainingError where there are too few.
+        last eighth is for validation. Raises TrainingError where there are too few. With held_out
+        0 another file decides.
         """
+        if count < MIN_SAMPLES:
+            raise TrainingError(
+                f"{count} samples",
+                expected=f"at least {MIN_SAMPLES}",
+                do="collect more samples: a few thousand give a usable model",
+            )
         if held_out is None:
             held_out = int(count * HELD_OUT_SHARE)
         rest = count - held_out
         validation = int(rest * VALIDATION_SHARE)
-        if count < MIN_SAMPLES or validation < 4 or held_out < 4:
+        if validation < MIN_HELD_OUT:
             raise TrainingError(
-                f"{count} samples, {held_out} of them held out",
-                expected=f"at least {MIN_SAMPLES}, and at least 4 held out",
-                do="collect more samples: a few thousand give a usable model",
+                f"{held_out} of {count} samples held out leave {max(rest, 0)} to train on",
+                expected=f"at least {round(MIN_HELD_OUT / VALIDATION_SHARE)}",
+                do="hold out fewer with --held-out, or collect more samples",
             )
         return Split(range(rest - validation), range(rest - validation, rest), range(rest, count))
+
+    def checked(self, count: int) -> Split:
+        """The split itself, if its parts follow one another from 0 to count; else TrainingError."""
+        ends = (self.train.stop, self.validation.stop, self.held_out.stop)
+        starts = (self.train.start, self.validation.start, self.held_out.start)
+        if starts != (0, *ends[:2]) or ends[2] != count or not 0 < ends[0] < ends[1] <= ends[2]:
+            raise TrainingError(
+                f"run.json splits {count} samples into {starts} to {ends}",
+                expected="three parts that follow one another",
+                do="train it again",
+            )
+        return self
 
     def take(self, x: Array) -> tuple[Array, Array, Array]:
         """(train, validation, held out) of x: (N, ...), as views."""

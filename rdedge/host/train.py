@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,77 +13,28 @@ import numpy as np
 import torch
 
 from rdedge import canonical, metrics
-from rdedge.codec.preprocess import refuse_non_finite
 from rdedge.codec.symbols import SymbolCodec
-from rdedge.data import builtin, sources
-from rdedge.errors import BoundMissedError, ConfigError, ShapeError, SourceError, TrainingError
+from rdedge.coding.quantiser import dequantise
+from rdedge.errors import BoundMissedError, ConfigError, ValueRangeError
+from rdedge.host.datasets import Parts, held_out_apart, load, load_again, noted
 from rdedge.host.fit import cross_fit, fit_step, fit_tables, symbols_of
 from rdedge.host.models import Mlp, MlpConfig, auto_config, start_from_klt
+from rdedge.host.options import TrainingOptions
 from rdedge.host.runs import RunFolder, machine
-from rdedge.host.splits import Split
-from rdedge.host.training import (
-    Progress,
-    Trainer,
-    TrainingOptions,
-    latents,
-    reconstructions,
-)
+from rdedge.host.splits import MIN_HELD_OUT, Split
+from rdedge.host.training import Progress, Trainer, latents, reconstructions
 from rdedge.types import Array, Bound
 
 # Below this many multiply-adds a step, threads wait for each other longer than they work.
 _MACS_FOR_THREADS = 1 << 31
 _CHECKPOINT_S = 10.0
+# Below this share of the variance, float32 networks only add noise.
+_FINEST = 1e-9
 _STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 6000, 20, 200
 
 
-def _load(data: str, key: str | None) -> sources.Source:
-    if data in builtin.NAMES and not Path(data).exists():
-        return builtin.load(data)
-    path = Path(data)
-    if path.is_dir():
-        raise SourceError(
-            f"{data} is a folder", expected="one file of vectors (.npy, .npz, .csv) or `digits`"
-        )
-    return sources.read(path, key=key)
-
-
-def _digest(x: Array) -> str:
-    """SHA-256 over what the samples are, however they were stored."""
-    header = canonical.dumps({"dtype": str(x.dtype), "shape": list(x.shape)})
-    little = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("<"))
-    return hashlib.sha256(header + little.tobytes()).hexdigest()
-
-
-def load_data(
-    description: dict[str, Any], *, data: str | None = None, key: str | None = None
-) -> tuple[Array, Array, Array]:
-    """(train, validation, held out) of a run, found where run.json says or where data says.
-
-    Raises TrainingError where it is no longer the data that the run was made from.
-    """
-    noted = description["data"]
-    source = _load(data or noted["path"], key or noted["key"])
-    _same(source.samples, noted, "--data")
-    if description["held_out_data"] is None:
-        return Split(*(range(*ends) for ends in description["split"])).take(source.samples)
-    apart = description["held_out_data"]
-    held_out = _load(apart["path"], apart["key"]).samples
-    _same(held_out, apart, "the held-out file")
-    train, validation, _ = Split(*(range(*e) for e in description["split"])).take(source.samples)
-    return train, validation, held_out
-
-
-def _same(x: Array, noted: dict[str, Any], what: str) -> None:
-    if _digest(x) != noted["sha256"]:
-        raise TrainingError(
-            f"{noted['path']} is not what the run was made from: SHA-256 {_digest(x)[:16]}...",
-            expected=f"{noted['sha256'][:16]}...",
-            do=f"name the file that it was made from with {what}, or train again",
-        )
-
-
 def train(
-    data: str,
+    data: str | PathLike[str],
     *,
     max_distortion: float,
     metric: str = "mse",
@@ -92,7 +42,7 @@ def train(
     model: str = "mlp",
     key: str | None = None,
     held_out: int | None = None,
-    held_out_data: str | None = None,
+    held_out_data: str | PathLike[str] | None = None,
     held_out_key: str | None = None,
     seed: int = 0,
     epochs: int | None = None,
@@ -116,58 +66,58 @@ def train(
     """
     if model != "mlp":
         raise ConfigError(f"no model is called {model!r}", expected="mlp")
-    if seed < 0 or not 0 < (learning_rate or 0.1) < 1 or not 0.05 <= width <= 8:
+    if not isinstance(width, int | float) or not 0.05 <= width <= 8:
+        raise ConfigError(f"a width of {width!r}", expected="0.05 to 8")
+    if held_out is not None and held_out_data is not None:
         raise ConfigError(
-            f"seed {seed}, learning rate {learning_rate}, width {width}",
-            expected="a seed of 0 or more, a learning rate in (0, 1), a width from 0.05 to 8",
+            f"both {held_out} samples of DATA and {held_out_data} are to be held out",
+            expected="one of --held-out and --held-out-data",
         )
-    Bound(metric, max_distortion)  # refuses what is no bound
-    source = _load(data, key)
-    x = source.samples
-    refuse_non_finite(x) if np.issubdtype(x.dtype, np.floating) else None
+    if held_out is not None and held_out < MIN_HELD_OUT:
+        raise ConfigError(f"{held_out} held-out samples", expected=f"at least {MIN_HELD_OUT}")
+    bound = Bound(metric, max_distortion)
+    x = load(data, key)
     apart: dict[str, Any] | None = None
-    if held_out_data is not None:
-        other = _load(held_out_data, held_out_key)
-        if other.samples.shape[1:] != x.shape[1:] or other.samples.dtype != x.dtype:
-            raise ShapeError(
-                f"held-out samples of shape {other.samples.shape[1:]}, {other.samples.dtype}",
-                expected=f"shape {x.shape[1:]}, {x.dtype}, as in {data}",
-            )
-        apart = _noted(held_out_data, held_out_key, other.samples)
-        split = Split.of(len(x), 4)
-        split = Split(split.train, range(split.validation.start, len(x)), range(len(x), len(x)))
-    else:
-        split = Split.of(len(x), held_out)
-    if augment not in ("none", "shift") or (augment == "shift" and x.ndim != 3):
-        raise ConfigError(
-            f"augment {augment!r} for samples of shape {x.shape[1:]}",
-            expected="none, or shift for pictures (H, W)",
-        )
+    split = Split.of(len(x), 0 if held_out_data is not None else held_out)
     parts = split.take(x)
+    if held_out_data is not None:
+        other = held_out_apart(held_out_data, held_out_key, x)
+        apart = noted(held_out_data, held_out_key, other)
+        parts = (*parts[:2], other)
+    if augment == "shift" and x.ndim != 3:
+        raise ConfigError(
+            f"augment shift for samples of shape {x.shape[1:]}", expected="pictures (H, W)"
+        )
     scale = metrics.Scale.of(parts[0])
     mse = metrics.mse_for(metric, max_distortion, scale)
+    _refuse_hopeless(parts[0], mse, bound)
     config = auto_config(parts[0], mse, latents=latents, width=width)
-    batch = batch or (64 if len(parts[0]) < 8192 else 128)
+    if batch is None:
+        batch = 64 if len(parts[0]) < 8192 else 128
     if epochs is None:
-        per_epoch = max(1, len(parts[0]) // batch)
+        per_epoch = max(1, len(parts[0]) // max(1, batch))
         epochs = max(_MIN_EPOCHS, min(_MAX_EPOCHS, _STEPS // per_epoch))
+    if learning_rate is None:
+        # Wide networks want smaller steps.
+        learning_rate = 2e-3 if config.encoder_hidden <= 128 else 1e-3
     options = TrainingOptions(
         epochs=epochs,
         batch=batch,
-        # Wide networks want smaller steps.
-        learning_rate=learning_rate or (2e-3 if config.encoder_hidden <= 128 else 1e-3),
+        learning_rate=learning_rate,
         minutes=minutes,
         seed=seed,
         device=device,
         augment=augment,
     )
+    # Whatever is wrong with the settings shows here, before anything on disk is touched.
+    trainer = _trainer(config, parts, bound, scale, options)
     folder = RunFolder(Path(output))
     folder.create(
         {
-            "data": _noted(data, key, x),
+            "data": noted(data, key, x),
             "held_out_data": apart,
             "split": [[r.start, r.stop] for r in (split.train, split.validation, split.held_out)],
-            "bound": {"metric": metric, "value": max_distortion, "kind": "mean"},
+            "bound": {"metric": metric, "value": float(max_distortion), "kind": "mean"},
             "scale": {"peak": scale.peak, "std": scale.std},
             "model": config.to_json(),
             "options": options.to_json(),
@@ -175,7 +125,36 @@ def train(
         },
         force=force,
     )
-    return resume(output, on_epoch=on_epoch, stop=stop)
+    return _finish(folder, trainer, parts, on_epoch, stop)
+
+
+def _refuse_hopeless(x: Array, mse: float, bound: Bound) -> None:
+    """Raise where float32 itself is coarser than the bound on x: (N, *shape)."""
+    values = x.astype(np.float64)
+    lost = float(np.mean((values - x.astype(np.float32)) ** 2))
+    if lost > 0.1 * mse:
+        raise ValueRangeError(
+            f"in float32 the data is off by a mean squared error of {lost:.3g}",
+            expected=f"less than {bound} needs, about {mse:.3g}",
+            do="subtract the large common offset from the data, or raise the bound",
+        )
+    if mse < _FINEST * float(values.var()):
+        raise ConfigError(
+            f"the bound {bound} is a mean squared error of {mse:.3g}, for data with a variance of "
+            f"{values.var():.3g}",
+            expected=f"at least {_FINEST:g} of the variance",
+            do="raise the bound; for more, a codec without loss serves better",
+        )
+
+
+def _trainer(
+    config: MlpConfig, parts: Parts, bound: Bound, scale: metrics.Scale, options: TrainingOptions
+) -> Trainer:
+    """A model that starts as the KLT of the training part, and its trainer."""
+    torch.manual_seed(options.seed)
+    model = Mlp(config)
+    start_from_klt(model, parts[0], metrics.mse_for(bound.metric, bound.value, scale))
+    return Trainer(model, parts[0], parts[1], bound, scale, options)
 
 
 class _Checkpoints:
@@ -193,51 +172,61 @@ class _Checkpoints:
             self.saved_at = time.monotonic()
 
 
-def _noted(path: str, key: str | None, x: Array) -> dict[str, Any]:
-    resolved = (
-        path if path in builtin.NAMES and not Path(path).exists() else (str(Path(path).resolve()))
-    )
-    return {
-        "path": resolved,
-        "key": key,
-        "sha256": _digest(x),
-        "dtype": str(x.dtype),
-        "shape": list(x.shape),
-    }
-
-
 def resume(
     output: str | PathLike[str],
     *,
     data: str | None = None,
+    key: str | None = None,
+    held_out_data: str | None = None,
+    held_out_key: str | None = None,
     on_epoch: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Go on with the run in the folder output from its last checkpoint to its end."""
+    """Go on with the run in the folder output from its last checkpoint to its end.
+
+    data, held_out_data: where they are now, if they have moved.
+    """
     folder = RunFolder(Path(output))
     description = folder.description()
-    parts = load_data(description, data=data)
-    bound = Bound(description["bound"]["metric"], description["bound"]["value"])
-    scale = metrics.Scale(**description["scale"])
-    options = TrainingOptions(**description["options"])
-    config = MlpConfig.from_json(description["model"])
+    with folder.reading("run.json"):
+        parts = load_again(
+            description,
+            data=data,
+            key=key,
+            held_out_data=held_out_data,
+            held_out_key=held_out_key,
+        )
+        bound = Bound(description["bound"]["metric"], description["bound"]["value"])
+        scale = metrics.Scale(**description["scale"])
+        options = TrainingOptions(**description["options"])
+        config = MlpConfig.from_json(description["model"])
+        trainer = _trainer(config, parts, bound, scale, options)
+    folder.load_checkpoint(trainer)
+    return _finish(folder, trainer, parts, on_epoch, stop)
+
+
+def _finish(
+    folder: RunFolder,
+    trainer: Trainer,
+    parts: Parts,
+    on_epoch: Callable[[Progress], None],
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Train to the end, fit, measure, and write it all down."""
+    config, bound = trainer.model.config, trainer.bound
     threads = torch.get_num_threads()
-    macs = 3 * (config.encoder_macs + config.decoder_macs) * options.batch
-    if options.device != "cuda" and macs < _MACS_FOR_THREADS:
+    macs = 3 * (config.encoder_macs + config.decoder_macs) * trainer.options.batch
+    if trainer.device.type == "cpu" and macs < _MACS_FOR_THREADS:
         torch.set_num_threads(1)
     try:
-        torch.manual_seed(options.seed)
-        model = Mlp(config)
-        start_from_klt(model, parts[0], metrics.mse_for(bound.metric, bound.value, scale))
-        trainer = Trainer(model, parts[0], parts[1], bound, scale, options)
-        folder.load_checkpoint(trainer)
         trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
-        folder.save_model(model)
-        card = evaluate(model, parts, bound, scale)
+        digest = folder.save_model(trainer.model)
+        card = evaluate(trainer.model, parts, bound, trainer.scale)
     finally:
         torch.set_num_threads(threads)
+    card["model_sha256"] = digest
     card["training"] = {
-        "epochs": trainer.state.epoch,
+        "epochs": trainer.state.trained,
         "best_epoch": trainer.state.best_epoch,
         "seconds": trainer.state.seconds,
         "multiplier": float(np.exp(trainer.state.log_multiplier)),
@@ -249,7 +238,7 @@ def resume(
             "step",
             expected=str(bound),
             do="raise the bound, give more --latents or a larger --width, or train longer; the run "
-            f"is kept in {output}",
+            f"is kept in {folder.path}",
         )
     return card
 
@@ -271,7 +260,7 @@ def evaluate(
     fitted = fit_step(y, held_out, synthesis, bound, scale)
     step = 1.0 / 64 if fitted is None else fitted[0]
     symbols = symbols_of(y, step)
-    x_hat = synthesis(symbols.astype(np.float32) * np.float32(step))
+    x_hat = synthesis(dequantise(symbols, step))
     distortion = metrics.mean(bound.metric, held_out, x_hat, scale)
     spread = metrics.per_sample("mse", held_out, x_hat, scale)
     tables = fit_tables(

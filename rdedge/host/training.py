@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from rdedge import metrics
 from rdedge.codec.preprocess import from_network, to_network
 from rdedge.errors import StoppedError, TrainingError
 from rdedge.host.models import Mlp
+from rdedge.host.options import State, TrainingOptions, pick_device
 from rdedge.types import Array, Bound
 
 # Where the learning rate, the multiplier and the patience start; see docs/training.md.
@@ -31,30 +32,6 @@ _DUAL_CLIP = 0.5
 _DUAL_EVERY = 20
 _MULTIPLIER_RANGE = (-12.0, 12.0)
 _VALIDATION_LIMIT = 1024
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to train. augment: "none", or "shift": pictures (H, W) are moved by up to one pixel each
-    way, anew for each batch, which keeps a network from learning a few thousand of them by heart.
-    epochs: planned, early stop may end sooner. hard_share: of the epochs, at the end, in which the
-    decoder sees rounded instead of noisy latents. minutes: wall clock, None: no limit. patience:
-    share of the planned epochs without progress after which a phase ends.
-    """
-
-    epochs: int
-    batch: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    hard_share: float = 0.4
-    patience: float = 0.2
-    minutes: float | None = None
-    seed: int = 0
-    device: str = "auto"
-    augment: str = "none"
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -71,34 +48,6 @@ class Progress:
     distortion: float
     multiplier: float
     remaining_s: float
-
-
-@dataclass
-class State:
-    """All that changes while training; a checkpoint is this plus the tensors."""
-
-    epoch: int = 0
-    log_multiplier: float = 0.0
-    best_score: float = math.inf
-    best_epoch: int = -1
-    phase_start: int = 0
-    seconds: float = 0.0
-    finished: bool = False
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto`: CUDA where there is one, else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise TrainingError(
-            f"cannot train on {name!r}: {str(error).splitlines()[0]}",
-            expected="auto, cpu, or a CUDA device of this machine",
-        ) from error
-    return device
 
 
 class Trainer:
@@ -142,8 +91,10 @@ class Trainer:
     def excess(self, distortion: float) -> float:
         """How far a measured distortion lies beyond the bound: 1 is just met, less is better."""
         if self.bound.metric in ("psnr", "nrmse"):
-            mse = metrics.mse_for(self.bound.metric, max(distortion, 1e-9), self.scale)
-            return mse / self.reference
+            # A ratio of squared errors, whatever the metric makes of them; never beyond floats.
+            if self.bound.metric == "psnr":
+                return float(10.0 ** (min(self.bound.value - distortion, 300.0) / 10.0))
+            return float(min(distortion / self.bound.value, 1e100) ** 2)
         return distortion / self.bound.value
 
     @torch.no_grad()
@@ -184,7 +135,8 @@ class Trainer:
             self._keep_score(rate, distortion)
             state.seconds += time.monotonic() - started
             state.epoch += 1
-            left = (options.epochs - state.epoch) * state.seconds / state.epoch
+            state.trained += 1
+            left = (options.epochs - state.epoch) * state.seconds / state.trained
             if options.minutes is not None:
                 left = min(left, options.minutes * 60.0 - state.seconds)
             self.history.append(
@@ -228,7 +180,8 @@ class Trainer:
                 raise TrainingError(
                     f"the loss is {loss.item()} in epoch {state.epoch + 1}",
                     expected="a finite number",
-                    do="lower --learning-rate, or look for extreme values in the data",
+                    do="lower --learning-rate, or look for extreme values: what lies far from 1 in "
+                    "size is better scaled first",
                 )
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -249,12 +202,13 @@ class Trainer:
         with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
             x_hat = self.model.g_s(y_hat)
         error = self._error(x_hat.float(), x)
+        # Divided before squaring: raw units may be far from 1.
         if self.bound.metric == "mae":
-            distortion = error.abs().mean()
+            distortion = (error / self.reference).abs().mean()
         else:
-            distortion = (error * error).mean()
+            distortion = (error / math.sqrt(self.reference)).square().mean()
         rate = self.model.prior.bits(noisy).mean() / self.elements
-        loss: Tensor = rate + math.exp(self.state.log_multiplier) * distortion / self.reference
+        loss: Tensor = rate + math.exp(self.state.log_multiplier) * distortion
         return loss
 
     def _error(self, x_hat: Tensor, x: Tensor) -> Tensor:

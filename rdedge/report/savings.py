@@ -20,8 +20,9 @@ def savings_text(found: Mapping[str, Any], elements: int) -> str:
         label = f"{entry['codec']} ({entry['setting']})"
         rows.append(_row(label, entry["bytes"], found, elements))
     saved = 100.0 * (1.0 - found["container_bytes"] / found["raw_bytes"])
+    word = f"{saved:.1f} % saved" if saved >= 0 else f"nothing saved, {-saved:.1f} % more"
     headline = (
-        f"{saved:.1f} % saved: {size(found['raw_bytes'])} of {samples:,} samples became "
+        f"{word}: {size(found['raw_bytes'])} of {samples:,} samples became "
         f"{size(found['container_bytes'])}"
     )
     lines = [headline, "", table(("", "bytes", "a sample", "bits/element", "ratio"), rows)]
@@ -30,7 +31,7 @@ def savings_text(found: Mapping[str, Any], elements: int) -> str:
         figures = ", ".join(f"{k} {_number(d[k])}" for k in ("mean", "p95", "worst"))
         bound = found["bound"]
         trained = f"trained for a mean of {bound['value']:g} {bound['metric']}"
-        lines += ["", f"distortion, {d['metric']} in raw units: {figures} ({trained})"]
+        lines += ["", f"{_named(d['metric'])}: {figures} ({trained})"]
     if found.get("classical"):
         best = found["classical"][0]
         share = f"{100 * best['container_share']:.0f} % of the bytes of the best classical codec"
@@ -48,6 +49,11 @@ def _row(label: str, count: int, found: Mapping[str, Any], elements: int) -> tup
         f"{8 * count / samples / elements:.4f}",
         f"{found['raw_bytes'] / count:.2f}",
     )
+
+
+def _named(metric: str) -> str:
+    units = {"psnr": "dB", "nrmse": "of the standard deviation"}.get(metric, "raw units")
+    return f"distortion, {metric} ({units})"
 
 
 def _number(value: float | None) -> str:

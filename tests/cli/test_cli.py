@@ -334,3 +334,90 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path, capsys: pytest.CaptureFi
     share = int(text.rsplit(" % of the bytes of the best classical codec", 1)[0].split()[-1])
     assert share <= 70
     assert (tmp_path / "demo" / "digits.png").exists()
+
+
+def test_resume_takes_no_other_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for extra in (["--epochs", "9"], ["--seed", "1"], ["-f"], ["-o", "elsewhere"]):
+        assert run(["train", "--resume", str(tmp_path / "r"), *extra]) == 2
+        assert "cannot be changed" in capsys.readouterr().err
+
+
+def test_links_are_followed_when_written(tmp_path: Path, npy: Path, bundle_path: Path) -> None:
+    (tmp_path / "link.rdz").symlink_to(tmp_path / "real.rdz")
+    base = ["compress", "-q", "-b", str(bundle_path), str(npy), "-o", str(tmp_path / "link.rdz")]
+    assert run(base) == 0
+    assert run([*base, "-f"]) == 0
+    assert (tmp_path / "link.rdz").is_symlink()
+    assert (tmp_path / "real.rdz").read_bytes()[:3] == b"RDZ"
+    (tmp_path / "null.rdz").symlink_to("/dev/null")
+    base[-1] = str(tmp_path / "null.rdz")
+    assert run([*base, "-f"]) == 1
+    assert (tmp_path / "null.rdz").is_symlink()
+
+
+def test_a_log_that_cannot_be_written_costs_no_container(
+    tmp_path: Path, npy: Path, bundle_path: Path
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "rdedge",
+        "compress",
+        "-b",
+        str(bundle_path),
+        str(npy),
+        "-o",
+        str(tmp_path / "x.rdz"),
+    ]
+    with Path("/dev/full").open("wb") as full:
+        subprocess.run(command, stderr=full, check=False)
+    assert (tmp_path / "x.rdz").exists()
+
+
+def test_closed_pipes_are_said(bundle_path: Path) -> None:
+    for closed in ("<&-", ">&-"):
+        command = f"{sys.executable} -m rdedge compress -b {bundle_path} - -o - {closed}"
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == 1
+        assert b"Traceback" not in done.stderr
+
+
+def test_a_file_is_no_folder(
+    rdz: Path, npy: Path, bundle_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["decompress", "-b", str(bundle_path), str(rdz), "-o", str(npy)]) == 1
+    assert "a folder to write into" in capsys.readouterr().err
+
+
+def test_a_fault_of_our_own_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("rdedge.flows.doctor.doctor", broken)
+    assert run(["doctor"]) == 1
+    assert "ZeroDivisionError: oops" in capsys.readouterr().err
+    monkeypatch.setenv("RDEDGE_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        run(["doctor"])
+
+
+def test_a_broken_onnxruntime_is_diagnosed(tmp_path: Path, bundle_path: Path, npy: Path) -> None:
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime" / "__init__.py").write_text(
+        "raise ImportError('libcudart.so.12: cannot open shared object file')"
+    )
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    for arguments in (["doctor"], ["check", bundle_path]):
+        done = subprocess.run(
+            [sys.executable, "-m", "rdedge", *map(str, arguments)],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "libcudart" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr

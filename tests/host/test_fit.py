@@ -71,6 +71,25 @@ def test_outliers_escape_and_do_not_blow_up_the_tables() -> None:
     assert len(tables.frequencies[0]) <= 4096
 
 
+def test_what_lies_outside_a_table_is_the_escapes() -> None:
+    """A tenth of the symbols far away: their mass is not that of the window's edge."""
+    symbols = np.zeros((1000, 1), np.int32)
+    symbols[:100] = 5000
+    tables = fit_tables(symbols, symbols, FactorizedPrior(1, torch.ones(1)), 1.0)
+    share = tables.frequencies[0] / 2**16
+    assert 0.08 < share[-1] < 0.12
+    assert share[:-1].max() > 0.85
+
+
+def test_a_latent_of_a_wide_range_does_not_widen_the_others() -> None:
+    rng = np.random.default_rng(5)
+    symbols = np.stack(
+        [np.rint(rng.exponential(1e5, 4000)), np.rint(rng.normal(0, 1, 4000))], axis=1
+    ).astype(np.int32)
+    tables = fit_tables(symbols, symbols, FactorizedPrior(2, torch.tensor([1e5, 1.0])), 1.0)
+    assert len(tables.frequencies[1]) < 64
+
+
 def test_symbols_keep_their_shape() -> None:
     y = np.array([[0.49, -0.51], [1.5, -1.5]], np.float32)
     assert symbols_of(y, 1.0).tolist() == [[0, -1], [2, -2]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdedge.errors import TrainingError
+from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.models import Mlp, MlpConfig, auto_config, klt, start_from_klt, step_for
 from rdedge.host.rates import FactorizedPrior
 
@@ -57,13 +57,13 @@ def test_constant_data_has_nothing_to_learn() -> None:
 
 def test_more_latents_than_elements_are_refused() -> None:
     x = np.random.default_rng(0).normal(size=(100, 5))
-    with pytest.raises(TrainingError, match="6 latents"):
+    with pytest.raises(ConfigError, match="6 latents"):
         auto_config(x, 0.1, latents=6, width=1.0)
 
 
 def test_the_prior_is_a_distribution() -> None:
     prior = FactorizedPrior(3, torch.tensor([0.3, 2.0, 9.0]))
-    mass = prior.mass(-400, 400, 0.7)
+    mass = prior.mass_around(np.zeros(3, np.int64), 400, 0.7)
     assert mass.shape == (3, 801)
     assert np.allclose(mass.sum(1), 1.0, atol=1e-4)
     assert (mass >= 0).all()

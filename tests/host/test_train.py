@@ -25,10 +25,11 @@ from rdedge.errors import (
     ValueRangeError,
 )
 from rdedge.host.models import Mlp, auto_config, start_from_klt
+from rdedge.host.options import TrainingOptions
 from rdedge.host.runs import RunFolder
 from rdedge.host.splits import Split
 from rdedge.host.train import resume, train
-from rdedge.host.training import Trainer, TrainingOptions
+from rdedge.host.training import Trainer
 from rdedge.types import Bound
 
 
@@ -280,5 +281,6 @@ def test_the_run_folder_holds_nothing_that_executes(run_folder: Path) -> None:
         "model.safetensors",
         "scorecard.json",
     }
-    loaded: Any = RunFolder(run_folder).load_model()
+    card = json.loads((run_folder / "scorecard.json").read_text())
+    loaded: Any = RunFolder(run_folder).load_model(card["model_sha256"])
     assert isinstance(loaded, Mlp)
