@@ -71,7 +71,8 @@ class ClassicalCodec(ABC):
     package: what that module is installed from.
     extra: the extra of rdedge that brings it; None where Python itself does.
     max_side, max_elements: the largest side and the largest number of elements that it takes.
-    models: what it looks for patterns in, bytes or numbers: bytes can be laid in several ways.
+    models: what it looks for patterns in, which says how a series can be laid out for it: "bytes";
+        "numbers", in a row; or "channels", rows (C, T) that it takes differences along itself.
     packets_only: whether it only makes sense for many small packets.
     """
 
@@ -82,7 +83,7 @@ class ClassicalCodec(ABC):
     extra: ClassVar[str | None] = "classical"
     max_side: ClassVar[int] = 2**31 - 1
     max_elements: ClassVar[int] = 2**31 - 1
-    models: ClassVar[Literal["bytes", "numbers"]] = "bytes"
+    models: ClassVar[Literal["bytes", "numbers", "channels"]] = "bytes"
     packets_only: ClassVar[bool] = False
 
     @property

@@ -21,6 +21,8 @@ class Found:
     size_bytes: the whole file with all that its decoder needs beside it, for all samples together.
     distortion: measured in raw units after decoding, in the unit of the bound's metric.
     encode_s: seconds that encoding took at this setting, the search not counted.
+    side_bytes: what both ends hold before the first packet, such as a trained dictionary; not in
+        size_bytes, since it is sent once.
     """
 
     codec: str
@@ -28,6 +30,7 @@ class Found:
     size_bytes: int
     distortion: Measured
     encode_s: Measured
+    side_bytes: int = 0
 
 
 Attempt = Callable[[Setting], Found]
@@ -46,6 +49,7 @@ def meet(
     *,
     near: int | None = None,
     window: int = WINDOW,
+    coarse: int = 0,
 ) -> tuple[Found, int] | None:
     """Search one ladder.
 
@@ -53,6 +57,8 @@ def meet(
     attempt: codes, decodes and measures at one setting; it is asked at most once for each.
     near: a rung around which the bound is likely crossed; None to find it by bisection.
     window: rungs tried on each side of the crossing.
+    coarse: rungs tried beyond the window on the coarse side. Worth it where an attempt that misses
+        the bound is cheap: data on a lattice can keep the bound at a far coarser step.
     Returns what was found and its rung, or None where no rung that was tried keeps the bound.
     """
     tried: dict[int, Found] = {}
@@ -64,7 +70,7 @@ def meet(
 
     last = len(settings) - 1
     crossing = near if near is not None else _bisect(met, last, window)
-    for rung in range(max(0, crossing - window), min(last, crossing + window) + 1):
+    for rung in range(max(0, crossing - window - coarse), min(last, crossing + window) + 1):
         met(rung)
     # A hint may have been wrong: climb until the bound is kept.
     rung, stride = crossing + window, 1

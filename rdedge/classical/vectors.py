@@ -11,13 +11,12 @@ import numpy as np
 from rdedge import metrics
 from rdedge.classical.base import ClassicalCodec, Setting
 from rdedge.classical.search import Found, fewest, meet
+from rdedge.classical.steps import as_samples, expected_step, ladder, steps_around
 from rdedge.metrics import Scale
 from rdedge.types import Array, Bound, Measured
 
 # The step and the lowest index, eight bytes each.
 _SIDE_BYTES = 16
-# Steps in eighths of an octave, up to four octaves on each side of the expected one.
-_STEPS = tuple(2.0 ** (k / 8) for k in range(32, -33, -1))
 
 
 def best(codec: ClassicalCodec, x: Array, bound: Bound, scale: Scale) -> Found:
@@ -27,27 +26,18 @@ def best(codec: ClassicalCodec, x: Array, bound: Bound, scale: Scale) -> Found:
     as differences, bytes together or by significance.
     """
     settings = codec.lossless()
-    ladders = [_ladder([expected * s for s in _STEPS]) for expected in [_expected(bound, scale)]]
+    ladders = [steps_around(expected_step(bound, scale))]
     if np.issubdtype(x.dtype, np.integer):
         # Data on a lattice: a step that fits it can win where a finer one does not.
-        ladders.append(_ladder([float(s) for s in range(64, 0, -1)]))
+        ladders.append(ladder([float(s) for s in range(64, 0, -1)]))
     found = [_attempt(codec, x, bound, scale, settings, None)]
-    for ladder in ladders:
-        met = meet(ladder, partial(_attempt, codec, x, bound, scale, settings[:1]), bound)
+    for rungs in ladders:
+        met = meet(rungs, partial(_attempt, codec, x, bound, scale, settings[:1]), bound)
         if met is not None:
-            found.append(_attempt(codec, x, bound, scale, settings, ladder[met[1]]))
+            found.append(_attempt(codec, x, bound, scale, settings, rungs[met[1]]))
     result = fewest(found, bound)
     assert result is not None  # without loss, every bound is kept
     return result
-
-
-def _expected(bound: Bound, scale: Scale) -> float:
-    """The step whose uniform error has the bound's squared error."""
-    return float(np.sqrt(12 * metrics.mse_for(bound.metric, bound.value, scale)))
-
-
-def _ladder(steps: list[float]) -> list[Setting]:
-    return [Setting(f"step {step:.6g}", (("step", step),)) for step in steps]
 
 
 def _attempt(
@@ -79,13 +69,10 @@ def _attempt(
 def _quantise(x: Array, step: float) -> tuple[Array, Array]:
     """Indices in the smallest unsigned dtype that holds them, and the values that come back."""
     index = np.rint(x.astype(np.float64) / step)
-    values = index * step
-    if np.issubdtype(x.dtype, np.integer):
-        limits = np.iinfo(x.dtype)
-        values = np.clip(np.rint(values), limits.min, limits.max)
+    values = as_samples(index * step, x.dtype)
     index -= index.min()
     dtype = next((d for d in ("u1", "u2", "u4") if index.max() <= np.iinfo(d).max), "f8")
-    return index.astype(dtype), values.astype(x.dtype)
+    return index.astype(dtype), values
 
 
 def _layouts(y: Array) -> Iterator[tuple[str, Array]]:
