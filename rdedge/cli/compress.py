@@ -14,7 +14,9 @@ from rdedge.codec.files import DEFAULT_BATCH, Written
 
 @click.command("compress")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("-b", "--bundle", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-b", "--bundle", required=True, type=click.Path(path_type=Path), help="The codec, FILE.rdb."
+)
 @click.option(
     "-o", "--output", required=True, help="The container to write, FILE.rdz; - is stdout."
 )
@@ -26,10 +28,10 @@ from rdedge.codec.files import DEFAULT_BATCH, Written
     show_default=True,
     help="Samples in one packet.",
 )
-@click.option("--backend", help="What runs the graph.")
+@click.option("--backend", help="What runs the graph: onnxruntime.")
 @click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
 @click.option("-f", "--force", is_flag=True, help="Replace a container that is there.")
-@click.option("-q", "--quiet", is_flag=True)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing where all went well.")
 def command(
     inputs: tuple[str, ...],
     bundle: Path,

@@ -12,7 +12,9 @@ from rdedge.cli.pipes import binary
 
 @click.command("decompress")
 @click.argument("container")
-@click.option("-b", "--bundle", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-b", "--bundle", required=True, type=click.Path(path_type=Path), help="The codec, FILE.rdb."
+)
 @click.option(
     "-o",
     "--output",
@@ -20,10 +22,10 @@ from rdedge.cli.pipes import binary
     help="The folder to write into; - is stdout, for a container of one source.",
 )
 @click.option("--salvage", is_flag=True, help="Take what is whole of a file that was cut short.")
-@click.option("--backend", help="What runs the graph.")
+@click.option("--backend", help="What runs the graph: onnxruntime.")
 @click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that are there.")
-@click.option("-q", "--quiet", is_flag=True)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing where all went well.")
 def command(
     container: str,
     bundle: Path,

@@ -8,7 +8,7 @@ import click
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(as_json: bool) -> None:
     """What is installed here, what is missing, and the command that mends it."""
     from rdedge.flows.doctor import doctor

@@ -10,7 +10,9 @@ import click
 
 @click.command("savings")
 @click.argument("container", type=click.Path(path_type=Path))
-@click.option("-b", "--bundle", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-b", "--bundle", required=True, type=click.Path(path_type=Path), help="The codec, FILE.rdb."
+)
 @click.option(
     "--data",
     multiple=True,
@@ -30,7 +32,7 @@ import click
     type=click.Path(path_type=Path),
     help="Write a picture of originals, reconstructions and errors.",
 )
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 @click.option("-f", "--force", is_flag=True, help="Replace a picture that is there.")
 def command(
     container: Path,

@@ -16,7 +16,9 @@ from rdedge.types import METRIC_IS_MINIMUM
 
 @click.command("train")
 @click.argument("data", required=False)
-@click.option("--max-distortion", type=float, help="The mean distortion to keep, in raw units.")
+@click.option(
+    "--max-distortion", type=float, help="The mean distortion to keep, in the units of the metric."
+)
 @click.option(
     "--metric",
     type=click.Choice(list(METRIC_IS_MINIMUM)),
@@ -26,7 +28,13 @@ from rdedge.types import METRIC_IS_MINIMUM
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The run folder to make.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run folder.")
-@click.option("--model", type=click.Choice(["mlp"]), default="mlp", show_default=True)
+@click.option(
+    "--model",
+    type=click.Choice(["mlp"]),
+    default="mlp",
+    show_default=True,
+    help="What to train: a small network on each side of the quantiser.",
+)
 @click.option("--key", help="Which array of an .npz.")
 @click.option(
     "--held-out",
@@ -35,7 +43,13 @@ from rdedge.types import METRIC_IS_MINIMUM
 )
 @click.option("--held-out-data", help="A file of held-out samples of its own.")
 @click.option("--held-out-key", help="Which array of it, for an .npz.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The same seed, data and machine give the same weights.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Planned; an early stop may end sooner.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Wall clock to spend.")
 @click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.")

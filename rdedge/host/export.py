@@ -21,6 +21,7 @@ from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
 from rdedge.coding.quantiser import dequantise
+from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing
 from rdedge.errors import BoundMissedError, MissingError, ParityError
 from rdedge.host.datasets import load_again
@@ -129,12 +130,7 @@ def _complete(
         b"",
     )
     step = manifest.levels[0].step
-    tables = fit_tables(
-        symbols_of(latents(model, train), step),
-        symbols_of(latents(model, validation), step),
-        model.prior,
-        step,
-    )
+    tables = tables_from_counts([0] * manifest.latents, [np.ones(2)] * manifest.latents)
     bundle = Bundle.make(manifest, members | draft | {"tables.bin": tables.to_bytes()})
     encoder = Encoder(bundle)
     tables = fit_tables(_symbols(encoder, train), _symbols(encoder, validation), model.prior, step)

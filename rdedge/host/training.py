@@ -230,7 +230,9 @@ class Trainer:
         )
 
     def _keep_score(self, rate: float, distortion: float) -> None:
-        """The rate that the epoch would have with its distortion brought to the bound."""
+        """Keep the weights of the best epoch: by the rate that it would have at the bound, to first
+        order in the multiplier of the moment.
+        """
         state = self.state
         score = rate + math.exp(state.log_multiplier) * (self.excess(distortion) - 1.0)
         if state.epoch == self.hard_from and state.phase_start < self.hard_from:
