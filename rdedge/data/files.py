@@ -15,7 +15,9 @@ from rdedge.errors import OutputError
 def refuse_existing(path: Path, force: bool) -> None:
     """Say so if path is there and may not be replaced."""
     try:
-        there, folder, regular = path.exists(), path.is_dir(), path.is_file()
+        # A link that leads nowhere is there too.
+        there = path.exists() or path.is_symlink()
+        folder, regular = path.is_dir(), path.is_file() or not path.exists()
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}", do="check its name") from error
     if folder:
@@ -31,9 +33,10 @@ def write_aside(path: Path, *, force: bool = False) -> Iterator[IO[bytes]]:
     """Open a temporary file beside path; at the end flush it to disk and rename it to path.
 
     If anything goes wrong, the temporary file is removed and path is as it was.
-    A link stays a link: what it points to is replaced.
+    With force a link stays a link: what it points to is replaced.
     Raises OutputError where the disk is full, the folder is missing or may not be written.
     """
+    refuse_existing(path, force)
     path = path.resolve() if path.is_symlink() else path
     refuse_existing(path, force)
     part = path.with_name(f".{path.name[:32]}.{secrets.token_hex(4)}.part")

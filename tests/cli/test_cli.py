@@ -345,7 +345,8 @@ def test_resume_takes_no_other_settings(tmp_path: Path, capsys: pytest.CaptureFi
 def test_links_are_followed_when_written(tmp_path: Path, npy: Path, bundle_path: Path) -> None:
     (tmp_path / "link.rdz").symlink_to(tmp_path / "real.rdz")
     base = ["compress", "-q", "-b", str(bundle_path), str(npy), "-o", str(tmp_path / "link.rdz")]
-    assert run(base) == 0
+    assert run(base) == 1
+    assert not (tmp_path / "real.rdz").exists()
     assert run([*base, "-f"]) == 0
     assert (tmp_path / "link.rdz").is_symlink()
     assert (tmp_path / "real.rdz").read_bytes()[:3] == b"RDZ"
