@@ -17,6 +17,8 @@ from rdedge.types import Array, Bound, Measured
 
 # The step and the lowest index, eight bytes each.
 _SIDE_BYTES = 16
+# Steps in an octave, once the neighbourhood is known.
+_FINER = 128
 
 
 def best(codec: ClassicalCodec, x: Array, bound: Bound, scale: Scale) -> Found:
@@ -31,10 +33,17 @@ def best(codec: ClassicalCodec, x: Array, bound: Bound, scale: Scale) -> Found:
         # Data on a lattice: a step that fits it can win where a finer one does not.
         ladders.append(ladder([float(s) for s in range(64, 0, -1)]))
     found = [_attempt(codec, x, bound, scale, settings, None)]
+    quick = partial(_attempt, codec, x, bound, scale, settings[:1])
     for rungs in ladders:
-        met = meet(rungs, partial(_attempt, codec, x, bound, scale, settings[:1]), bound)
-        if met is not None:
-            found.append(_attempt(codec, x, bound, scale, settings, rungs[met[1]]))
+        met = meet(rungs, quick, bound)
+        if met is None:
+            continue
+        # Between two rungs lies an eighth of an octave: spend what is left of the bound.
+        step = float(rungs[met[1]].option("step"))
+        finer = ladder([step * 2.0 ** (k / _FINER) for k in range(_FINER // 8, -1, -1)])
+        closer = meet(finer, quick, bound)
+        rung = rungs[met[1]] if closer is None else finer[closer[1]]
+        found.append(_attempt(codec, x, bound, scale, settings, rung))
     result = fewest(found, bound)
     assert result is not None  # without loss, every bound is kept
     return result

@@ -177,3 +177,10 @@ def test_many_samples_are_searched_on_a_part_and_measured_on_all(
     found = yardsticks(x, 8, 8, bound, Scale.of(x), ["webp", "png"])
     assert len(found) == 5
     assert all(bound.met_by(f.distortion.value) for f in found)
+
+
+def test_vectors_spend_what_the_bound_allows() -> None:
+    """No step a hundredth coarser would keep the bound: a loose yardstick flatters its rival."""
+    x = np.random.default_rng(0).normal(size=(500, 6)).astype(np.float32)
+    for found in yardsticks(x, None, None, Bound("mse", 0.01), Scale.of(x), ["lzma", "zstd"]):
+        assert 0.0096 < found.distortion.value <= 0.01
