@@ -19,11 +19,14 @@ DELIMITERS = ",;\t|"
 def read_table(data: bytes, name: str, spec: SampleSpec | None) -> tuple[Array, dict[str, Any]]:
     """Text in UTF-8 -> samples (N, D), or (N, *spec.shape) where D numbers make one; and detail.
 
-    A first row that is not all numbers is the header. spec decides the dtype; without it, it is
+    A first row that is mostly no numbers is the header. spec decides the dtype; without it, it is
     float32 where that holds all digits, else float64. Raises SourceError or ShapeError.
     """
     rows, delimiter = _rows(data, name)
-    header = None if all(map(_is_number, rows[0])) else rows[0]
+    # Mostly numbers with a word among them is a damaged row, not a header: it must not be dropped.
+    numbers = sum(map(_is_number, rows[0]))
+    unnamed_index = not rows[0][0].strip()
+    header = rows[0] if 2 * numbers < len(rows[0]) or unnamed_index else None
     body = rows if header is None else rows[1:]
     if not body:
         raise SourceError(f"{name} has a header and no row", expected="rows of numbers")

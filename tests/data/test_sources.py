@@ -368,3 +368,12 @@ def test_the_digits():
     found = builtin.load("digits")
     assert (found.samples.shape, str(found.samples.dtype)) == ((1797, 8, 8), "uint8")
     assert (found.samples.min(), found.samples.max()) == (0, 16)
+
+
+def test_a_damaged_first_row_is_not_taken_for_a_header(tmp_path):
+    """It would be dropped in silence."""
+    with pytest.raises(SourceError, match=r"row 1, column 3 is 'oops'"):
+        read(text(tmp_path, "1,2,oops,4\n1,2,3,4\n"))
+    found = read(text(tmp_path, ",0,1\n7,2,3\n8,4,5\n"))
+    assert found.detail["header"] == ["", "0", "1"], "as pandas writes an index without a name"
+    assert found.samples.shape == (2, 3)
