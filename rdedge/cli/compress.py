@@ -8,7 +8,7 @@ from typing import IO
 
 import click
 
-from rdedge.cli.pipes import binary
+from rdedge.cli.pipes import binary, say
 from rdedge.codec.files import DEFAULT_BATCH, Written
 
 
@@ -76,9 +76,8 @@ def command(
     if not quiet:
         raw = sum(one.raw_bytes for one in written)
         seconds = sum(one.encode_seconds for one in written)
-        click.echo(
+        say(
             f"{output}: {sum(one.samples for one in written):,} samples of {len(written)} "
             f"source{'s' * (len(written) != 1)}, {size(raw)} -> {size(total)} "
             f"({raw / total:.1f} to 1), encoded in {seconds:.3f} s",
-            err=True,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rdedge.cli.pipes import binary
+from rdedge.cli.pipes import binary, say
 
 
 @click.command("decompress")
@@ -57,13 +57,12 @@ def command(
         done = decompress(decoder, found, Path(output), force=force)
         if not quiet:
             for name, samples in done:
-                click.echo(f"{Path(output) / name}: {samples:,} samples", err=True)
+                say(f"{Path(output) / name}: {samples:,} samples")
     if found.cut is not None:
         samples = sum(entry.samples for entry in found.entries)
-        click.echo(
+        say(
             f"rdedge: the container is cut short at byte {found.cut}; {samples:,} samples before "
             "it were restored",
-            err=True,
         )
         return 1
     return 0

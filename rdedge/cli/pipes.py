@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import IO, Any
+
+import click
 
 from rdedge.errors import SourceError
 
@@ -13,3 +16,9 @@ def binary(stream: Any) -> IO[bytes]:
         raise SourceError("the pipe is closed", expected="an open standard input and output")
     buffer: IO[bytes] = stream.buffer
     return buffer
+
+
+def say(text: str) -> None:
+    """A line on stderr; where nobody can read it, the work is done all the same."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)

@@ -32,7 +32,7 @@ class OnnxRuntimeRunner:
         except ImportError as error:
             if getattr(error, "name", None) != "onnxruntime":
                 raise MissingError(
-                    f"onnxruntime is installed but cannot be loaded: {error}",
+                    f"onnxruntime is installed but cannot be loaded: {str(error).splitlines()[0]}",
                     do="install the libraries that it names, or the build for this machine",
                 ) from error
             raise MissingError(

@@ -74,7 +74,9 @@ def _backends() -> Finding:
         return Finding("backends", ", ".join(ort.get_available_providers()), True)
     except (ImportError, OSError, AttributeError) as error:
         mend = "install the libraries that it names, or the build of onnxruntime for this machine"
-        return Finding("backends", f"onnxruntime cannot be loaded: {error}", False, mend)
+        return Finding(
+            "backends", f"onnxruntime cannot be loaded: {str(error).splitlines()[0]}", False, mend
+        )
 
 
 def _coder() -> Finding:

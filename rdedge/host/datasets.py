@@ -14,6 +14,7 @@ from rdedge.codec.preprocess import to_network
 from rdedge.data import builtin, sources
 from rdedge.errors import ConfigError, ShapeError, SourceError, TrainingError, ValueRangeError
 from rdedge.host.splits import MIN_HELD_OUT, Split
+from rdedge.metrics import Scale
 from rdedge.types import Array, SampleSpec
 
 Parts = tuple[Array, Array, Array]
@@ -40,7 +41,14 @@ def load(data: str | PathLike[str], key: str | None) -> Array:
                 f"{name or 'an empty name'} is a folder",
                 expected="one file of vectors (.npy, .npz, .csv) or `digits`",
             )
-        samples = sources.read(path, key=key).samples
+        source = sources.read(path, key=key)
+        samples = source.samples
+        if source.detail.get("header", ["x"])[0] == "":
+            raise SourceError(
+                f"{name}: the first column has no name: it looks like an index",
+                expected="columns to train on",
+                do="write the file without it (pandas: to_csv(index=False))",
+            )
     SampleSpec("vector", samples.shape[1:], str(samples.dtype))
     try:
         to_network(samples)
@@ -56,6 +64,12 @@ def digest(x: Array) -> str:
     hasher = hashlib.sha256(canonical.dumps({"dtype": str(x.dtype), "shape": list(x.shape)}))
     hasher.update(np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("<")).data.cast("B"))
     return hasher.hexdigest()
+
+
+def check_scale(scale: Scale, train: Array) -> None:
+    """Raise ValueError unless scale is that of the training samples."""
+    if Scale.of(train) != scale:
+        raise ValueError(f"its scale is {scale}, that of the data is {Scale.of(train)}")
 
 
 def noted(path: str | PathLike[str], key: str | None, x: Array) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from rdedge.coding.quantiser import dequantise
 from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing
 from rdedge.errors import BoundMissedError, MissingError, ParityError
-from rdedge.host.datasets import load_again
+from rdedge.host.datasets import check_scale, load_again
 from rdedge.host.fit import ROUNDING, fit_tables, symbols_of
 from rdedge.host.models import Mlp
 from rdedge.host.runs import RunFolder
@@ -69,6 +69,7 @@ def export(
         )
         bound = Bound(description["bound"]["metric"], description["bound"]["value"])
         scale = metrics.Scale(**description["scale"])
+        check_scale(scale, parts[0])
         dtype = str(description["data"]["dtype"])
     with folder.reading("scorecard.json"):
         level = Level(float(card["step"]))

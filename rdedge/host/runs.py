@@ -51,7 +51,7 @@ class RunFolder:
         Raises OutputError where a run is there already and force is not given, and where the
         folder holds anything else.
         """
-        if (self.path / "run.json").exists():
+        if self._is_run():
             if not force:
                 raise OutputError(
                     f"{self.path} holds a run already",
@@ -67,9 +67,23 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {self.path}: {error.strerror}") from error
+        try:
+            self._remove_old()
+        except OSError as error:
+            raise OutputError(f"cannot replace {error.filename}: {error.strerror}") from error
+        self.write_json("run.json", description)
+
+    def _is_run(self) -> bool:
+        """Whether the folder holds a run of ours, and not just a file called run.json."""
+        try:
+            value = json.loads((self.path / "run.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return False
+        return isinstance(value, dict) and {"split", "bound", "options", "model"} <= set(value)
+
+    def _remove_old(self) -> None:
         for old in (_TENSORS, _STATE, "model.safetensors", "scorecard.json", "history.csv"):
             (self.path / old).unlink(missing_ok=True)
-        self.write_json("run.json", description)
 
     def description(self) -> dict[str, Any]:
         """run.json. Raises TrainingError where this is no run."""
@@ -119,13 +133,12 @@ class RunFolder:
     def save_checkpoint(self, trainer: Trainer) -> None:
         """Write tensors first, then the state that names them by epoch."""
         tensors = {k: v.detach().cpu().contiguous() for k, v in trainer.tensors().items()}
-        epoch = {"epoch": str(trainer.state.epoch)}
-        data = safetensors.torch.save(tensors, metadata=epoch)
-        write_file(self.path / _TENSORS, data, force=True)
         state = {
             key: canonical.finite(value) if isinstance(value, float) else value
             for key, value in asdict(trainer.state).items()
         }
+        data = safetensors.torch.save(tensors, metadata={"state": _state_digest(state)})
+        write_file(self.path / _TENSORS, data, force=True)
         self.write_json(_STATE, state)
         write_file(self.path / "history.csv", _history(trainer.history), force=True)
 
@@ -134,16 +147,15 @@ class RunFolder:
         if not (self.path / _TENSORS).exists() or not (self.path / _STATE).exists():
             return False
         state = self.read_json(_STATE)
-        if state.get("best_score") is None:
-            state["best_score"] = float("inf")
         tensors, metadata = self._load(_TENSORS)
-        if metadata.get("epoch") != str(state.get("epoch")):
+        if metadata.get("state") != _state_digest(state):
             raise TrainingError(
-                f"the checkpoint in {self.path} has tensors of epoch {metadata.get('epoch')} and a "
-                f"state of epoch {state.get('epoch')}",
-                expected="the same epoch: it was stopped while it was written",
+                f"the tensors and the state of the checkpoint in {self.path} are of two moments",
+                expected="one moment: it was stopped while it was written, or edited",
                 do="start anew with --force",
             )
+        if state.get("best_score") is None:
+            state["best_score"] = float("inf")
         with self.reading(_TENSORS):
             trainer.load_tensors(tensors)
         try:
@@ -193,6 +205,10 @@ class RunFolder:
                 return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{path} is damaged: {error}", do="train it again") from error
+
+
+def _state_digest(state: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical.dumps(state)).hexdigest()
 
 
 def _history(history: list[Progress]) -> bytes:

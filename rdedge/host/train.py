@@ -16,7 +16,7 @@ from rdedge import canonical, metrics
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.quantiser import dequantise
 from rdedge.errors import BoundMissedError, ConfigError, ValueRangeError
-from rdedge.host.datasets import Parts, held_out_apart, load, load_again, noted
+from rdedge.host.datasets import Parts, check_scale, held_out_apart, load, load_again, noted
 from rdedge.host.fit import cross_fit, fit_step, fit_tables, symbols_of
 from rdedge.host.models import Mlp, MlpConfig, auto_config, start_from_klt
 from rdedge.host.options import TrainingOptions
@@ -157,6 +157,20 @@ def _trainer(
     return Trainer(model, parts[0], parts[1], bound, scale, options)
 
 
+def _better(trainer: Trainer, parts: Parts) -> tuple[Mlp, dict[str, Any]]:
+    """The trained model, or the linear codec that it started from where training did not help:
+    where only that meets the bound, or needs fewer bytes to.
+    """
+    model, bound, scale = trainer.model, trainer.bound, trainer.scale
+    card = evaluate(model, parts, bound, scale) | {"kept": "trained"}
+    start = Mlp(model.config).to(trainer.device)
+    start_from_klt(start, parts[0], metrics.mse_for(bound.metric, bound.value, scale))
+    linear = evaluate(start, parts, bound, scale) | {"kept": "start"}
+    if linear["met"] and (not card["met"] or linear["packet_bytes"] < card["packet_bytes"]):
+        return start, linear
+    return model, card
+
+
 class _Checkpoints:
     """Saves after the first epoch, at a stop and at the end, and every few seconds in between: to
     write and flush a large model takes longer than a short epoch.
@@ -200,6 +214,7 @@ def resume(
         scale = metrics.Scale(**description["scale"])
         options = TrainingOptions(**description["options"])
         config = MlpConfig.from_json(description["model"])
+        check_scale(scale, parts[0])
         trainer = _trainer(config, parts, bound, scale, options)
     folder.load_checkpoint(trainer)
     return _finish(folder, trainer, parts, on_epoch, stop)
@@ -220,8 +235,8 @@ def _finish(
         torch.set_num_threads(1)
     try:
         trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
-        digest = folder.save_model(trainer.model)
-        card = evaluate(trainer.model, parts, bound, trainer.scale)
+        model, card = _better(trainer, parts)
+        digest = folder.save_model(model)
     finally:
         torch.set_num_threads(threads)
     card["model_sha256"] = digest

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
 import safetensors.torch
 
 from rdedge.errors import (
@@ -17,6 +18,7 @@ from rdedge.errors import (
     OutputError,
     RdedgeError,
     ShapeError,
+    SourceError,
     StoppedError,
     TrainingError,
     ValueRangeError,
@@ -190,6 +192,7 @@ RUN_EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
     "latents": lambda v: v["model"].update(latents=10**13),
     "latents text": lambda v: v["model"].update(latents="x"),
     "scale": lambda v: v["scale"].update(extra=1),
+    "peak": lambda v: v["scale"].update(peak=1e6),
     "hash": lambda v: v["data"].update(sha256="0" * 64),
 }
 
@@ -241,6 +244,9 @@ def stopped(data: str, folder: Path) -> None:
         lambda v: v.update(epoch=1 + v["epoch"]),
         lambda v: v.update(epoch="x"),
         lambda v: v.update(extra=1),
+        lambda v: v.update(finished=True),
+        lambda v: v.update(log_multiplier=1e300),
+        lambda v: v.update(seconds=-1e9),
         lambda v: v.pop("seconds") and v.update(log_multiplier=None),
     ],
 )
@@ -257,14 +263,15 @@ def test_a_checkpoint_must_be_whole(data: str, tmp_path: Path) -> None:
     stopped(data, tmp_path / "r")
     path = tmp_path / "r" / "checkpoint.safetensors"
     tensors = safetensors.torch.load(path.read_bytes())
-    epoch = json.loads((tmp_path / "r" / "checkpoint.json").read_text())["epoch"]
+    with safetensors.safe_open(str(path), framework="pt") as file:
+        metadata = file.metadata()
     for broken in (
         {k: v for k, v in tensors.items() if not k.startswith("best.")},
         {k: v for k, v in tensors.items() if not k.startswith("model.")},
         tensors | {"foreign.x": tensors["model.prior.mean"].clone()},
         tensors | {"adam.x": tensors["model.prior.mean"].clone()},
     ):
-        path.write_bytes(safetensors.torch.save(broken, metadata={"epoch": str(epoch)}))
+        path.write_bytes(safetensors.torch.save(broken, metadata=metadata))
         with pytest.raises(TrainingError):
             resume(tmp_path / "r")
 
@@ -299,3 +306,36 @@ def test_every_failure_of_the_host_is_typed(tmp_path: Path) -> None:
         (tmp_path / "folder").mkdir(exist_ok=True)
         with pytest.raises((RdedgeError, ValueError)):
             train(str(tmp_path / name) if name else name, max_distortion=1.0, output=tmp_path / "r")
+
+
+def test_a_run_json_of_somebody_else_is_not_replaced(data: str, tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "run.json").write_text('{"name": "other tool"}')
+    (tmp_path / "r" / "model.safetensors").write_text("precious")
+    with pytest.raises(OutputError, match="no run"):
+        train(data, max_distortion=0.5, output=tmp_path / "r", epochs=1, force=True)
+    assert (tmp_path / "r" / "model.safetensors").read_text() == "precious"
+
+
+def test_a_run_that_cannot_be_removed_is_said(finished: Path, data: str) -> None:
+    (finished / "scorecard.json").unlink()
+    (finished / "scorecard.json").mkdir()
+    with pytest.raises(OutputError, match=r"scorecard\.json"):
+        train(data, max_distortion=0.5, output=finished, epochs=1, force=True)
+
+
+def test_training_never_ends_worse_than_it_started(tmp_path: Path) -> None:
+    """At a bound that networks in float32 only spoil, the linear start is what remains."""
+    x = np.random.default_rng(0).normal(size=(600, 6)).astype(np.float32) * 1000
+    np.save(tmp_path / "x.npy", x)
+    card = train(str(tmp_path / "x.npy"), max_distortion=1e-2, output=tmp_path / "r", epochs=3)
+    assert card["met"]
+    assert card["kept"] == "start"
+    export(tmp_path / "r", tmp_path / "x.rdb")
+
+
+def test_an_index_without_a_name_is_no_feature(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i},{i % 7},{i % 5}" for i in range(100))
+    (tmp_path / "x.csv").write_text(",a,b\n" + rows + "\n")
+    with pytest.raises(SourceError, match="index"):
+        train(str(tmp_path / "x.csv"), max_distortion=0.5, output=tmp_path / "r")
