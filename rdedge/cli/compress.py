@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import IO
 
 import click
 
 from rdedge.cli.pipes import binary, say
-from rdedge.codec.files import DEFAULT_BATCH, Written
+from rdedge.codec.files import DEFAULT_BATCH
 
 
 @click.command("compress")
@@ -64,15 +63,12 @@ def command(
         files = list(sources.expand([Path(name) for name in inputs]))
         found = (sources.read(p, name, key=key, spec=encoder.spec) for p, name in files)
 
-    def write(file: IO[bytes]) -> tuple[list[Written], int]:
-        return compress(encoder, found, file, batch)
-
     if output == "-":
-        written, total = write(binary(sys.stdout))
+        written, total = compress(encoder, found, binary(sys.stdout), batch)
         sys.stdout.flush()
     else:
         with write_aside(Path(output), force=force) as aside:
-            written, total = write(aside)
+            written, total = compress(encoder, found, aside, batch)
     if not quiet:
         raw = sum(one.raw_bytes for one in written)
         seconds = sum(one.encode_seconds for one in written)

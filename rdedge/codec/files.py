@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
 
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
@@ -74,12 +76,17 @@ def compress(
 
 @dataclass(frozen=True)
 class Restored:
-    """One source as it comes out of a container."""
+    """One source as it comes out of a container. detail: as in sources.Source."""
 
     name: str
     kind: SourceKind
     samples: Array
-    data: bytes
+    detail: dict[str, Any]
+
+    @property
+    def data(self) -> bytes:
+        """The file that it came from, with these samples."""
+        return sinks.to_bytes(self.samples, self.kind, self.detail)
 
 
 def restore(decoder: Decoder, container: Container) -> Iterator[Restored]:
@@ -90,18 +97,10 @@ def restore(decoder: Decoder, container: Container) -> Iterator[Restored]:
         decoder.require(envelope.codec_identity)
         if not packets:
             raise FormatError(f"container: envelope {i} has no packet", expected="at least one")
-        parts = [decoder.decode_packet(packet) for packet in packets]
-        samples = _join(parts)
+        samples = np.concatenate([decoder.decode_packet(packet) for packet in packets])
         kind: SourceKind = envelope.source_kind or "npy"  # type: ignore[assignment]
         name = envelope.source_name or f"batch-{i:06}.npy"
-        data = sinks.to_bytes(samples, kind, envelope.source_detail or {})
-        yield Restored(name, kind, samples, data)
-
-
-def _join(parts: list[Array]) -> Array:
-    import numpy as np
-
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        yield Restored(name, kind, samples, envelope.source_detail or {})
 
 
 def decompress(
@@ -115,11 +114,12 @@ def decompress(
     targets = _targets(container, folder, force)
     done: list[tuple[str, int]] = []
     for target, restored in zip(targets, restore(decoder, container), strict=True):
+        data = restored.data
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make {target.parent}: {error.strerror}") from error
-        write_file(target, restored.data, force=force)
+        write_file(target, data, force=force)
         done.append((restored.name, len(restored.samples)))
     return done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rdedge.data import builtin, sources
 from rdedge.errors import ConfigError, ShapeError, SourceError, TrainingError, ValueRangeError
 from rdedge.host.splits import MIN_HELD_OUT, Split
 from rdedge.metrics import Scale
-from rdedge.types import Array, SampleSpec
+from rdedge.types import Array, Bound, SampleSpec
 
 Parts = tuple[Array, Array, Array]
 
@@ -66,12 +67,6 @@ def digest(x: Array) -> str:
     return hasher.hexdigest()
 
 
-def check_scale(scale: Scale, train: Array) -> None:
-    """Raise ValueError unless scale is that of the training samples."""
-    if Scale.of(train) != scale:
-        raise ValueError(f"its scale is {scale}, that of the data is {Scale.of(train)}")
-
-
 def noted(path: str | PathLike[str], key: str | None, x: Array) -> dict[str, Any]:
     """What run.json says of the samples x read from path."""
     name = fspath(path)
@@ -109,6 +104,15 @@ def held_out_apart(path: str | PathLike[str], key: str | None, train: Array) -> 
     return x
 
 
+@dataclass(frozen=True)
+class Basis:
+    """What a run stands on. parts: (train, validation, held out), each (N, *shape)."""
+
+    parts: Parts
+    bound: Bound
+    scale: Scale
+
+
 def load_again(
     description: dict[str, Any],
     *,
@@ -116,10 +120,11 @@ def load_again(
     key: str | None = None,
     held_out_data: str | None = None,
     held_out_key: str | None = None,
-) -> Parts:
-    """(train, validation, held out) of a run, found where run.json says, or where told.
+) -> Basis:
+    """What the run of this run.json stands on, its data found where that says, or where told.
 
-    Raises TrainingError where that is not the data that the run was made from.
+    Raises TrainingError where that is not the data that the run was made from, ValueError where
+    the scale is not that of the data.
     """
     samples = _same(description["data"], data, key, "--data")
     ranges = [range(*ends) for ends in description["split"]]
@@ -130,7 +135,11 @@ def load_again(
         held_out = _same(apart, held_out_data, held_out_key, "--held-out-data")
     if len(held_out) < MIN_HELD_OUT:
         raise TrainingError(f"run.json holds out {len(held_out)} samples", do="train it again")
-    return train, validation, held_out
+    bound = Bound(description["bound"]["metric"], description["bound"]["value"])
+    scale = Scale(**description["scale"])
+    if Scale.of(train) != scale:
+        raise ValueError(f"its scale is {scale}, that of the data is {Scale.of(train)}")
+    return Basis((train, validation, held_out), bound, scale)
 
 
 def _same(recorded: dict[str, Any], path: str | None, key: str | None, option: str) -> Array:

@@ -24,12 +24,12 @@ from rdedge.coding.quantiser import dequantise
 from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing
 from rdedge.errors import BoundMissedError, MissingError, ParityError
-from rdedge.host.datasets import check_scale, load_again
+from rdedge.host.datasets import load_again
 from rdedge.host.fit import ROUNDING, fit_tables, symbols_of
 from rdedge.host.models import Mlp
 from rdedge.host.runs import RunFolder
 from rdedge.host.training import latents, reconstructions
-from rdedge.types import Array, Bound, SampleSpec
+from rdedge.types import Array, SampleSpec
 
 
 def export(
@@ -60,17 +60,15 @@ def export(
     description, card = folder.description(), folder.read_json("scorecard.json")
     model = folder.load_model(str(card.get("model_sha256")))
     with folder.reading("run.json"):
-        parts = load_again(
+        basis = load_again(
             description,
             data=data,
             key=key,
             held_out_data=held_out_data,
             held_out_key=held_out_key,
         )
-        bound = Bound(description["bound"]["metric"], description["bound"]["value"])
-        scale = metrics.Scale(**description["scale"])
-        check_scale(scale, parts[0])
         dtype = str(description["data"]["dtype"])
+    bound = basis.bound
     with folder.reading("scorecard.json"):
         level = Level(float(card["step"]))
         if card["bound"] != {"metric": bound.metric, "value": bound.value}:
@@ -82,7 +80,7 @@ def export(
         levels=(level,),
         rounding=ROUNDING,
         bound=bound,
-        scale=scale,
+        scale=basis.scale,
         encoder=Half(_parameters(model.g_a), model.config.encoder_macs),
         decoder=Half(_parameters(model.g_s), model.config.decoder_macs),
         opset=effective.graph.opset,
@@ -97,7 +95,7 @@ def export(
         "profile.json": canonical.dumps(profile.to_json()),
         "recipe.json": canonical.dumps(effective.to_json()),
     }
-    bundle = _complete(manifest, members, model, parts, card, effective)
+    bundle = _complete(manifest, members, model, basis.parts, card, effective)
     reached = bundle.scorecard["export"]["distortion"]["value"]
     if reached is not None and not bound.met_by(reached) and not allow_missed:
         raise BoundMissedError(

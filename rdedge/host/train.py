@@ -16,7 +16,7 @@ from rdedge import canonical, metrics
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.quantiser import dequantise
 from rdedge.errors import BoundMissedError, ConfigError, ValueRangeError
-from rdedge.host.datasets import Parts, check_scale, held_out_apart, load, load_again, noted
+from rdedge.host.datasets import Parts, held_out_apart, load, load_again, noted
 from rdedge.host.fit import cross_fit, fit_step, fit_tables, symbols_of
 from rdedge.host.models import Mlp, MlpConfig, auto_config, start_from_klt
 from rdedge.host.options import TrainingOptions
@@ -163,11 +163,9 @@ def _better(trainer: Trainer, parts: Parts) -> tuple[Mlp, dict[str, Any]]:
     """
     model, bound, scale = trainer.model, trainer.bound, trainer.scale
     card = evaluate(model, parts, bound, scale) | {"kept": "trained"}
-    start = Mlp(model.config).to(trainer.device)
-    start_from_klt(start, parts[0], metrics.mse_for(bound.metric, bound.value, scale))
-    linear = evaluate(start, parts, bound, scale) | {"kept": "start"}
+    linear = evaluate(trainer.start, parts, bound, scale) | {"kept": "start"}
     if linear["met"] and (not card["met"] or linear["packet_bytes"] < card["packet_bytes"]):
-        return start, linear
+        return trainer.start, linear
     return model, card
 
 
@@ -203,21 +201,18 @@ def resume(
     folder = RunFolder(Path(output))
     description = folder.description()
     with folder.reading("run.json"):
-        parts = load_again(
+        basis = load_again(
             description,
             data=data,
             key=key,
             held_out_data=held_out_data,
             held_out_key=held_out_key,
         )
-        bound = Bound(description["bound"]["metric"], description["bound"]["value"])
-        scale = metrics.Scale(**description["scale"])
         options = TrainingOptions(**description["options"])
         config = MlpConfig.from_json(description["model"])
-        check_scale(scale, parts[0])
-        trainer = _trainer(config, parts, bound, scale, options)
+        trainer = _trainer(config, basis.parts, basis.bound, basis.scale, options)
     folder.load_checkpoint(trainer)
-    return _finish(folder, trainer, parts, on_epoch, stop)
+    return _finish(folder, trainer, basis.parts, on_epoch, stop)
 
 
 def _finish(

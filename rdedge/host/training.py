@@ -9,6 +9,7 @@ Lagrangian of arXiv 1312.7381, eq. 2, with the learned entropy model as the rate
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -69,6 +70,7 @@ class Trainer:
         self.device = pick_device(options.device)
         self.bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.model = model.to(self.device)
+        self.start = copy.deepcopy(self.model)
         self.bound, self.scale, self.options = bound, scale, options
         self.x = torch.from_numpy(to_network(train)).to(self.device)
         self.validation_raw = validation[:_VALIDATION_LIMIT]
