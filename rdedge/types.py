@@ -13,7 +13,10 @@ from rdedge.errors import ConfigError, ShapeError
 
 Array = NDArray[Any]
 
-SampleKind = Literal["vector"]
+# "vector": any shape, one model input. "series": a window (T, C), time first; NaN is a missing value.
+# "image": (H, W, C) with C 1 or 3, whose H and W may differ from sample to sample.
+SampleKind = Literal["vector", "series", "image"]
+KINDS: tuple[SampleKind, ...] = ("vector", "series", "image")
 MeasuredKind = Literal["actual", "estimated", "simulated"]
 
 # What a sample may be made of.
@@ -60,7 +63,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class SampleSpec:
-    """What one sample is: kind, shape without the batch axis, dtype of the source."""
+    """What one sample is: kind, shape without the batch axis, dtype of the source.
+
+    shape: of an "image" the usual one: others may have another height and width.
+    """
 
     kind: SampleKind
     shape: tuple[int, ...]
@@ -71,10 +77,18 @@ class SampleSpec:
             raise ShapeError(
                 f"samples of dtype {self.dtype} cannot be coded", expected=", ".join(DTYPES)
             )
+        if self.kind not in KINDS:
+            raise ShapeError(f"samples of kind {self.kind!r}", expected=", ".join(KINDS))
         if not 1 <= len(self.shape) <= MAX_AXES or any(not 1 <= d <= MAX_AXIS for d in self.shape):
             raise ShapeError(
                 f"a sample of shape {self.shape} cannot be coded",
                 expected=f"1 to {MAX_AXES} axes of 1 to {MAX_AXIS}",
+            )
+        if self.kind == "series" and len(self.shape) != 2:
+            raise ShapeError(f"a window of shape {self.shape}", expected="(time, channels)")
+        if self.kind == "image" and (len(self.shape) != 3 or self.shape[2] not in (1, 3)):
+            raise ShapeError(
+                f"an image of shape {self.shape}", expected="(height, width, 1 or 3 channels)"
             )
 
     @property
@@ -82,13 +96,23 @@ class SampleSpec:
         """Elements in one sample."""
         return math.prod(self.shape)
 
+    def allows(self, shape: tuple[int, ...]) -> bool:
+        """Whether a sample may have this shape."""
+        if self.kind == "image":
+            free = len(shape) == 3 and shape[2] == self.shape[2]
+            return free and all(1 <= d <= MAX_AXIS for d in shape)
+        return shape == self.shape
+
     @property
     def raw_bytes(self) -> int:
         """Bytes of one sample as it is in memory."""
         return self.elements * np.dtype(self.dtype).itemsize
 
     def check_batch(self, x: Array) -> Array:
-        """Return x, shape (N, *shape), contiguous and in native byte order, or say why not."""
+        """Return x, shape (N, *shape), contiguous and in native byte order, or say why not.
+
+        Of an "image", all of a batch have one height and width, any.
+        """
         if not isinstance(x, np.ndarray):
             raise ShapeError(
                 f"got a {type(x).__name__}", expected=f"a NumPy array of dtype {self.dtype}"
@@ -99,11 +123,10 @@ class SampleSpec:
                 expected="a NumPy array without a mask",
                 do="fill the gaps on purpose with x.filled(VALUE)",
             )
-        if x.shape[1:] != self.shape or x.ndim != len(self.shape) + 1:
-            hint = "add the batch axis: x[None]" if x.shape == self.shape else ""
-            raise ShapeError(
-                f"an array of shape {x.shape}", expected=f"(N, {_dims(self.shape)})", do=hint
-            )
+        if not self.allows(x.shape[1:]):
+            hint = "add the batch axis: x[None]" if self.allows(x.shape) else ""
+            dims = f"any, any, {self.shape[2]}" if self.kind == "image" else _dims(self.shape)
+            raise ShapeError(f"an array of shape {x.shape}", expected=f"(N, {dims})", do=hint)
         if x.dtype.newbyteorder("=") != np.dtype(self.dtype):
             raise ShapeError(
                 f"an array of dtype {x.dtype}",
