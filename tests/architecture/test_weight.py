@@ -44,6 +44,11 @@ def test_a_room_of_the_device_pulls_in_numpy_alone(room):
     assert pulled_in(f"rdedge.{room}") <= allowed
 
 
+@pytest.mark.parametrize("room", ["report", "tasks"])
+def test_pages_and_tasks_import_what_they_need_when_they_are_used(room):
+    assert pulled_in(f"rdedge.{room}") == {"numpy"}
+
+
 def test_errors_need_nothing():
     assert pulled_in("rdedge.errors") == set()
 
