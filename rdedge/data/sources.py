@@ -3,41 +3,72 @@
 from __future__ import annotations
 
 import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
+from rdedge.data import arrays, parquet, pictures, series, table, timed
+from rdedge.data.arrays import is_key
 from rdedge.data.npy import MAGIC, read_npy
-from rdedge.data.table import read_table
-from rdedge.errors import ShapeError, SourceError
-from rdedge.types import Array, SampleSpec
+from rdedge.data.times import Times
+from rdedge.errors import ConfigError, ShapeError, SourceError
+from rdedge.types import Array, SampleKind, SampleSpec
 
-SourceKind = Literal["raw", "npy", "npz", "csv"]
+__all__ = [
+    "SUFFIXES",
+    "ReadOptions",
+    "Skipped",
+    "Source",
+    "SourceKind",
+    "expand",
+    "is_key",
+    "read",
+    "read_all",
+    "read_stream",
+]
 
-SUFFIXES: dict[str, SourceKind] = {".npy": "npy", ".npz": "npz", ".csv": "csv"}
+SourceKind = Literal["raw", "npy", "npz", "csv", "parquet", "image"]
 
-_MAX_KEY = 255
-# No byte of a deflated stream can stand for more (zlib's technical details: 1032 to 1).
-_MAX_RATIO = 1032
-# What zipfile and zlib raise for damaged files.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    IndexError,
-    KeyError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
+_TABLES: dict[str, SourceKind] = {".csv": "csv", ".parquet": "parquet"}
+_ARRAYS: dict[str, SourceKind] = {".npy": "npy", ".npz": "npz"}
+_PICTURES: dict[str, SourceKind] = dict.fromkeys(pictures.SUFFIXES, "image")
+SUFFIXES: dict[str, SourceKind] = {**_ARRAYS, **_TABLES, **_PICTURES}
+# What is looked for in a folder where it is known what the samples are.
+_SUFFIXES_OF: dict[SampleKind, dict[str, SourceKind]] = {
+    "vector": {**_ARRAYS, **_TABLES},
+    "series": {**_ARRAYS, **_TABLES},
+    "image": {**_ARRAYS, **_PICTURES},
+}
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read, where no spec of a bundle says it.
+
+    kind: what the samples are; None: pictures are images, tables with times or with any of the
+        options below are series, all else vectors.
+    window, stride: rows of a window, and from one to the next; None: 64, and as long as a window.
+    time: the column of times of a table; None: found by its cells or its name; "": none is.
+    columns: of a table, by name; (): all but the times.
+    separator: of a .csv; None: found.
+    """
+
+    kind: SampleKind | None = None
+    window: int | None = None
+    stride: int | None = None
+    time: str | None = None
+    columns: tuple[str, ...] = ()
+    separator: str | None = None
+
+    @property
+    def of_series(self) -> bool:
+        """Whether an option is set that only series have."""
+        return bool(self.columns) or any(
+            option is not None for option in (self.window, self.stride, self.time)
+        )
 
 
 @dataclass(frozen=True)
@@ -45,11 +76,16 @@ class Source:
     """Samples and where they came from.
 
     name: relative path with "/".
-    samples: (N, *shape), native byte order, one of types.DTYPES.
-    detail: what the writer needs to give the file back: npz {"key"}; csv {"delimiter", "header"};
-        {"order": "single"} where the file held one sample without a batch axis.
+    samples: (N, *shape), native byte order, one of types.DTYPES; of a series NaN where a value is
+        missing.
+    detail: what the writer needs to give the file back; FORMAT.md, section 2, source_detail.
     source_bytes: size of the file as it was.
     from_text: True for csv, whose dtype is a choice of the reader.
+    sample_kind: what the samples are.
+    times: (rows,) int64, ns since 1970, of a series that has them.
+    columns: names of the channels of a table, units and all; () where they have none.
+    rows: of a series, how many rows are real; the last window is filled up with copies of the last
+        row. None for all else, for windows that overlap, and where the file held windows.
     """
 
     name: str
@@ -58,31 +94,49 @@ class Source:
     source_bytes: int
     detail: dict[str, Any] = field(default_factory=dict)
     from_text: bool = False
+    sample_kind: SampleKind = "vector"
+    times: Times | None = None
+    columns: tuple[str, ...] = ()
+    rows: int | None = None
 
     @property
     def spec(self) -> SampleSpec:
-        return SampleSpec("vector", self.samples.shape[1:], str(self.samples.dtype))
+        return SampleSpec(self.sample_kind, self.samples.shape[1:], str(self.samples.dtype))
 
 
-def expand(paths: list[Path]) -> Iterator[tuple[Path, str]]:
+@dataclass(frozen=True)
+class Skipped:
+    """A picture of a folder that could not be read, and why."""
+
+    name: str
+    why: str
+
+
+def expand(paths: list[Path], kind: SampleKind | None = None) -> Iterator[tuple[Path, str]]:
     """Files and folders -> (path, name to keep), folders in the order of their names.
 
+    kind: what the samples are, where that is known: of a folder only files that can hold such.
     Raises SourceError where nothing is there, a folder holds no file that can be read, or two
     inputs would get one name.
     """
+    return ((path, name) for path, name, _ in _expand(paths, kind))
+
+
+def _expand(paths: list[Path], kind: SampleKind | None) -> Iterator[tuple[Path, str, bool]]:
+    """(path, name, whether it was found in a folder)."""
     seen: dict[str, Path] = {}
     for path in paths:
-        for file, name in _files_of(path):
+        for file, name in _files_of(path, SUFFIXES if kind is None else _SUFFIXES_OF[kind]):
             if name in seen:
                 raise SourceError(
                     f"{file} and {seen[name]} would both be called {name}",
                     do="compress them apart, or give the folder that holds both",
                 )
             seen[name] = file
-            yield file, name
+            yield file, name, file != path
 
 
-def _files_of(path: Path) -> Iterator[tuple[Path, str]]:
+def _files_of(path: Path, suffixes: dict[str, SourceKind]) -> Iterator[tuple[Path, str]]:
     try:
         there, folder = path.exists(), path.is_dir()
     except OSError as error:
@@ -92,24 +146,91 @@ def _files_of(path: Path) -> Iterator[tuple[Path, str]]:
     if not folder:
         yield path, path.name
         return
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
     if not found:
         raise SourceError(
-            f"the folder {path} holds no file of samples", expected=f"files {', '.join(SUFFIXES)}"
+            f"the folder {path} holds no file of samples", expected=f"files {', '.join(suffixes)}"
         )
     base = path.resolve().name
     for file in found:
         yield file, (Path(base) / file.relative_to(path)).as_posix()
 
 
+def read_all(
+    paths: list[Path],
+    skipped: list[Skipped],
+    *,
+    key: str | None = None,
+    spec: SampleSpec | None = None,
+    options: ReadOptions = ReadOptions(),
+) -> Iterator[Source]:
+    """Read files and folders, one after another.
+
+    A picture of a folder that cannot be read is left out and appended to skipped; all else, and a
+    file given by its name, raises as `read` does. Without spec the samples of all must be of one
+    kind, dtype and, but for the height and width of images, shape. Raises SourceError at once where
+    nothing is there, at the end where nothing could be read.
+    """
+    kind = options.kind if spec is None else spec.kind
+    return _read_files(list(_expand(paths, kind)), skipped, key, spec, options)
+
+
+def _read_files(
+    files: list[tuple[Path, str, bool]],
+    skipped: list[Skipped],
+    key: str | None,
+    spec: SampleSpec | None,
+    options: ReadOptions,
+) -> Iterator[Source]:
+    first: Source | None = None
+    for path, name, in_folder in files:
+        try:
+            source = read(path, name, key=key, spec=spec, options=options)
+        except SourceError as error:
+            if not in_folder or path.suffix.lower() not in _PICTURES:
+                raise
+            skipped.append(Skipped(name, str(error)))
+            continue
+        first = first or source
+        if spec is None:
+            _check_alike(first, source)
+        yield source
+    if first is None:
+        raise SourceError(
+            f"none of {len(files)} files could be read; {skipped[-1].name}: {skipped[-1].why}"
+        )
+
+
+def _check_alike(first: Source, other: Source) -> None:
+    a, b = first.spec, other.spec
+    if a.kind != b.kind or a.dtype != b.dtype or not a.allows(b.shape):
+        raise ShapeError(
+            f"{other.name} holds {_said(b)}",
+            expected=f"{_said(a)}, as {first.name}",
+            do="keep what differs in folders of its own",
+        )
+
+
+def _said(spec: SampleSpec) -> str:
+    shape = f"{spec.shape[2]} channels" if spec.kind == "image" else f"shape {spec.shape}"
+    return f"samples of kind {spec.kind}, {shape} and {spec.dtype}"
+
+
 def read(
-    path: Path, name: str | None = None, *, key: str | None = None, spec: SampleSpec | None = None
+    path: Path,
+    name: str | None = None,
+    *,
+    key: str | None = None,
+    spec: SampleSpec | None = None,
+    options: ReadOptions = ReadOptions(),
 ) -> Source:
     """Read one file.
 
     key: which array of an .npz, where it holds several.
-    spec: what the reader hopes for; it decides the dtype of text, and whether an array that looks
-        like one sample is one. Raises SourceError or ShapeError.
+    spec: what the reader hopes for. It decides what the samples are, their window, the dtype of
+        text, and whether an array that looks like one sample is one; windows do not overlap.
+    options: decide it without spec. Raises SourceError, ShapeError, ConfigError for options that
+        contradict each other, MissingError where a library is not installed.
     """
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
@@ -119,102 +240,140 @@ def read(
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            return _read(file, kind, name or path.name, size, key, spec)
+            return _read(file, kind, name or path.name, size, key, spec, options)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def read_stream(data: bytes, spec: SampleSpec, name: str = "stdin") -> Source:
-    """Read what came through a pipe: an .npy file, or samples as they lie in memory."""
+    """Read what came through a pipe: an .npy file, or samples as they lie in memory.
+
+    Of a series come rows of values, as many as there are.
+    """
     if data.startswith(MAGIC):
-        return _read(io.BytesIO(data), "npy", name, len(data), None, spec)
-    if not data or len(data) % spec.raw_bytes:
+        return _read(io.BytesIO(data), "npy", name, len(data), None, spec, ReadOptions())
+    unit = spec.raw_bytes // spec.shape[0] if spec.kind == "series" else spec.raw_bytes
+    if not data or len(data) % unit:
         raise SourceError(
             f"{len(data)} bytes came through the pipe",
-            expected=f"an .npy file, or a multiple of {spec.raw_bytes} bytes (one sample: shape "
-            f"{spec.shape}, {spec.dtype}, little-endian)",
+            expected=f"an .npy file, or a multiple of {unit} bytes (one "
+            f"{'row of a series' if spec.kind == 'series' else 'sample'}: shape "
+            f"{spec.shape[1:] if spec.kind == 'series' else spec.shape}, {spec.dtype}, "
+            "little-endian)",
         )
     little = np.dtype(spec.dtype).newbyteorder("<")
-    samples = np.frombuffer(data, little).astype(spec.dtype).reshape(-1, *spec.shape)
-    return Source(name, "raw", samples, len(data))
+    flat = np.frombuffer(data, little).astype(spec.dtype)
+    if spec.kind != "series":
+        samples = flat.reshape(-1, *spec.shape)
+        return Source(name, "raw", samples, len(data), sample_kind=spec.kind)
+    values = flat.reshape(-1, spec.shape[1])
+    series.refuse_infinity(values, name, 1, list(range(spec.shape[1])))
+    samples, rows = series.windows(values, spec.shape[0], None, name, short=True)
+    return Source(name, "raw", samples, len(data), {"rows": rows}, sample_kind="series", rows=rows)
 
 
 def _read(
-    file: BinaryIO, kind: SourceKind, name: str, size: int, key: str | None, spec: SampleSpec | None
+    file: BinaryIO,
+    kind: SourceKind,
+    name: str,
+    size: int,
+    key: str | None,
+    spec: SampleSpec | None,
+    options: ReadOptions,
 ) -> Source:
-    if kind == "csv":
-        samples, detail = read_table(file.read(), name, spec)
-        return Source(name, kind, samples, size, detail, from_text=True)
+    wanted = _wanted(spec, options)
+    if kind == "image":
+        if wanted not in (None, "image"):
+            raise ShapeError(f"{name} is a picture", expected=f"samples of kind {wanted}")
+        return _picture(file.read(), name, spec)
+    if kind in ("csv", "parquet"):
+        if wanted == "image":
+            raise ShapeError(f"{name} is a table", expected="samples of kind image")
+        return _table(file, kind, name, size, wanted, spec, options)
+    detail: dict[str, Any] = {}
     if kind == "npz":
-        array, key = _npz_member(file, name, size, key)
-        return _with_batch_axis(array, name, kind, size, {"key": key}, spec)
-    return _with_batch_axis(read_npy(file, size, name), name, kind, size, {}, spec)
-
-
-def is_key(key: Any) -> bool:
-    """Whether key can name an array of an .npz: text of printable characters, within the file."""
-    return (
-        isinstance(key, str)
-        and 1 <= len(key) <= _MAX_KEY
-        and key.isprintable()
-        and not key.startswith("/")
-        and ".." not in key.replace("\\", "/").split("/")
+        array, key = arrays.read_member(file, name, size, key)
+        detail["key"] = key
+    else:
+        array = read_npy(file, size, name)
+    rows = None
+    if wanted == "series":
+        window, stride = _window(spec, options)
+        samples, rows, more = arrays.to_windows(array, name, spec, window, stride)
+    elif wanted == "image":
+        samples, more = arrays.to_images(array, name, spec)
+    else:
+        samples, more = arrays.to_vectors(array, name, spec)
+    return Source(
+        name, kind, samples, size, detail | more, sample_kind=wanted or "vector", rows=rows
     )
 
 
-def _npz_member(file: BinaryIO, name: str, size: int, key: str | None) -> tuple[Array, str]:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            key = _choose_key([n[:-4] for n in archive.namelist() if n.endswith(".npy")], name, key)
-            info = archive.getinfo(f"{key}.npy")
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise NotImplementedError(f"compression method {info.compress_type}")
-            if info.file_size > _MAX_RATIO * size:
-                raise ValueError(f"{size} bytes cannot hold {info.file_size}")
-            with archive.open(info) as member:
-                return read_npy(cast(BinaryIO, member), info.file_size, f"{name}:{key}"), key
-    except _ZIP_ERRORS as error:
-        raise SourceError(
-            f"{name} is not a sound .npz file: {error}", expected="a file of numpy.savez"
-        ) from error
-
-
-def _choose_key(keys: list[str], name: str, key: str | None) -> str:
-    if key is None and len(keys) != 1:
-        raise SourceError(
-            f"{name} holds {len(keys)} arrays: {', '.join(keys[:20]) or 'none'}",
-            expected="one array",
-            do="name one with --key",
+def _wanted(spec: SampleSpec | None, options: ReadOptions) -> SampleKind | None:
+    """What the samples are to be; None: as the file has it."""
+    if spec is not None:
+        return spec.kind
+    if options.kind in ("vector", "image") and options.of_series:
+        raise ConfigError(
+            f"a window, a stride, columns or times for samples of kind {options.kind}",
+            expected="these options for series alone",
         )
-    key = keys[0] if key is None else key
-    if keys.count(key) != 1:
-        raise SourceError(
-            f"{name} holds {keys.count(key)} arrays {key!r}",
-            expected=f"one of {', '.join(keys[:20])}",
-        )
-    if not is_key(key):
-        raise SourceError(
-            f"{name} holds an array called {key!r:.80}",
-            expected=f"a name of 1 to {_MAX_KEY} printable characters, no path out of the file",
-            do="rename the array",
-        )
-    return key
+    return options.kind or ("series" if options.of_series else None)
 
 
-def _with_batch_axis(
-    array: Array,
-    name: str,
+def _window(spec: SampleSpec | None, options: ReadOptions) -> tuple[int, int | None]:
+    if spec is not None:
+        return spec.shape[0], None
+    return (series.DEFAULT_WINDOW if options.window is None else options.window), options.stride
+
+
+def _picture(data: bytes, name: str, spec: SampleSpec | None) -> Source:
+    samples, format_ = pictures.read_picture(data, name)
+    source = Source(name, "image", samples, len(data), {"format": format_}, sample_kind="image")
+    if spec is not None and not (
+        spec.allows(source.spec.shape) and spec.dtype == source.spec.dtype
+    ):
+        raise ShapeError(f"{name} holds {_said(source.spec)}", expected=_said(spec))
+    return source
+
+
+def _table(
+    file: BinaryIO,
     kind: SourceKind,
+    name: str,
     size: int,
-    detail: dict[str, Any],
+    wanted: SampleKind | None,
     spec: SampleSpec | None,
+    options: ReadOptions,
 ) -> Source:
-    native = array.dtype.newbyteorder("=")
-    if spec is not None and array.shape == spec.shape:
-        array, detail = array[None], {**detail, "order": "single"}
-    if array.ndim < 2 or 0 in array.shape:
-        raise ShapeError(
-            f"{name} has shape {array.shape}",
-            expected="(N, D) or (N, ...): samples along the first axis, at least one",
+    dtype = None if spec is None else spec.dtype
+    if kind == "parquet":
+        found = parquet.read_rows(
+            file, name, dtype=dtype, time=options.time, columns=options.columns,
+            timed=wanted != "vector",
+        )  # fmt: skip
+        if wanted == "vector" or (wanted is None and found.times is None):
+            samples, more = arrays.to_vectors(found.values, name, None)
+            return Source(name, kind, samples, size, found.detail | more, columns=found.columns)
+    else:
+        rows, delimiter = table.split(file.read(), name, options.separator)
+        if wanted == "vector" or (wanted is None and not timed.has_times(rows)):
+            samples, detail = table.numbers_of(rows, delimiter, name, spec)
+            return Source(name, kind, samples, size, detail, from_text=True)
+        found = timed.read_rows(
+            rows, delimiter, name, dtype=dtype, time=options.time, columns=options.columns
         )
-    return Source(name, kind, np.ascontiguousarray(array, dtype=native), size, detail)
+    window, stride = _window(spec, options)
+    samples, count, detail = series.finish(found, spec, name, window, stride)
+    return Source(
+        name,
+        kind,
+        samples,
+        size,
+        detail,
+        kind == "csv",
+        "series",
+        found.times,
+        found.columns,
+        count,
+    )

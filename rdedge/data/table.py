@@ -1,30 +1,56 @@
-"""A table of numbers as text (RFC 4180, with any of four delimiters) <-> samples."""
+"""A table of numbers as text (RFC 4180, with any of some delimiters) <-> samples."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from rdedge.errors import FormatError, ShapeError, SourceError
+from rdedge.errors import ConfigError, FormatError, ShapeError, SourceError
 from rdedge.types import Array, SampleSpec
 
-__all__ = ["DELIMITERS", "read_table", "write_table"]
+__all__ = [
+    "DELIMITERS",
+    "SNIFFED",
+    "Cells",
+    "check_detail",
+    "is_number",
+    "numbers_of",
+    "read_table",
+    "split",
+    "write_cells",
+    "write_table",
+]
 
-DELIMITERS = ",;\t|"
+# Found by looking; the others only where they are named.
+SNIFFED = ",;\t|"
+DELIMITERS = SNIFFED + " :^~#&"
+
+Cells = list[list[str]]
 
 
-def read_table(data: bytes, name: str, spec: SampleSpec | None) -> tuple[Array, dict[str, Any]]:
+def read_table(
+    data: bytes, name: str, spec: SampleSpec | None, delimiter: str | None = None
+) -> tuple[Array, dict[str, Any]]:
     """Text in UTF-8 -> samples (N, D), or (N, *spec.shape) where D numbers make one; and detail.
 
     A first row that is mostly no numbers is the header. spec decides the dtype; without it, it is
     float32 where that holds all digits, else float64. Raises SourceError or ShapeError.
     """
-    rows, delimiter = _rows(data, name)
+    rows, delimiter = split(data, name, delimiter)
+    return numbers_of(rows, delimiter, name, spec)
+
+
+def numbers_of(
+    rows: Cells, delimiter: str, name: str, spec: SampleSpec | None
+) -> tuple[Array, dict[str, Any]]:
+    """As read_table, from the cells."""
+    rows = [row for row in rows if any(map(str.strip, row))]
     # Mostly numbers with a word among them is a damaged row, not a header: it must not be dropped.
-    numbers = sum(map(_is_number, rows[0]))
+    numbers = sum(map(is_number, rows[0]))
     unnamed_index = not rows[0][0].strip()
     header = rows[0] if 2 * numbers < len(rows[0]) or unnamed_index else None
     body = rows if header is None else rows[1:]
@@ -42,8 +68,12 @@ def read_table(data: bytes, name: str, spec: SampleSpec | None) -> tuple[Array, 
     return samples, detail
 
 
-def _rows(data: bytes, name: str) -> tuple[list[list[str]], str]:
-    """The rows that hold anything, and the delimiter: the one most frequent in the first row."""
+def split(data: bytes, name: str, delimiter: str | None = None) -> tuple[Cells, str]:
+    """The rows that are not empty, at least one with text, and the delimiter: unless it is given
+    the one most frequent in the first row. Raises SourceError or ConfigError.
+    """
+    if delimiter is not None and (len(delimiter) != 1 or delimiter not in DELIMITERS):
+        raise ConfigError(f"the separator {delimiter!r:.40}", expected=f"one of {DELIMITERS!r}")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -51,12 +81,12 @@ def _rows(data: bytes, name: str) -> tuple[list[list[str]], str]:
     lines = io.StringIO(text, newline=None)
     first = next((line for line in lines if line.strip()), "")
     lines.seek(0)
-    delimiter = max(DELIMITERS, key=first.count)
+    delimiter = delimiter or max(SNIFFED, key=first.count)
     try:
-        rows = [row for row in csv.reader(lines, delimiter=delimiter) if any(map(str.strip, row))]
+        rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
     except csv.Error as error:
         raise SourceError(f"{name} is not a table: {error}", expected="rows of numbers") from error
-    if not rows:
+    if not any(cell.strip() for row in rows for cell in row):
         raise SourceError(f"{name} is empty", expected="rows of numbers")
     return rows, delimiter
 
@@ -72,7 +102,7 @@ def _values(body: list[list[str]], name: str, first_line: int) -> Array:
         try:
             values[i] = list(map(_number, row))
         except ValueError:
-            column = next(j for j, cell in enumerate(row) if not _is_number(cell))
+            column = next(j for j, cell in enumerate(row) if not is_number(cell))
             raise SourceError(
                 f"{name}: row {i + first_line}, column {column + 1} is {row[column][:40]!r}",
                 expected="a number",
@@ -106,7 +136,7 @@ def _number(cell: str) -> float:
     return float(cell)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
     try:
         _number(cell)
     except ValueError:
@@ -138,6 +168,14 @@ def write_table(rows: Array, detail: dict[str, Any]) -> bytes:
 
     Raises FormatError for a delimiter or a header that read_table would never give.
     """
+    delimiter, header = check_detail(detail)
+    # A reconstruction comes from float32: nine digits hold all of it.
+    write = "{:.9g}".format if np.issubdtype(rows.dtype, np.floating) else str
+    return write_cells(([write(v) for v in row] for row in rows.tolist()), delimiter, header)
+
+
+def check_detail(detail: dict[str, Any]) -> tuple[str, list[str] | None]:
+    """The delimiter and the header of a table, or a FormatError."""
     delimiter, header = detail.get("delimiter", ","), detail.get("header")
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter not in DELIMITERS:
         raise FormatError(
@@ -147,11 +185,14 @@ def write_table(rows: Array, detail: dict[str, Any]) -> bytes:
         not isinstance(header, list) or not all(isinstance(cell, str) for cell in header)
     ):
         raise FormatError(f"a table with the header {header!r:.80}", expected="a list of text")
+    return delimiter, header
+
+
+def write_cells(rows: Iterable[Sequence[str]], delimiter: str, header: list[str] | None) -> bytes:
+    """The text of a table, in UTF-8."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     if header is not None:
         writer.writerow(header)
-    # A reconstruction comes from float32: nine digits hold all of it.
-    write = "{:.9g}".format if np.issubdtype(rows.dtype, np.floating) else str
-    writer.writerows([[write(v) for v in row] for row in rows.tolist()])
+    writer.writerows(rows)
     return text.getvalue().encode("utf-8")

@@ -23,6 +23,9 @@ STREAM_TYPE_MASK = 0x3F
 STREAM_LAST = 1 << 6
 STREAM_CRITICAL = 1 << 7
 
+# Section 5: what images of one packet, of a shape of their own, may hold.
+MAX_IMAGE_ELEMENTS = 1 << 28
+
 # Section 2: envelope.
 ENVELOPE_MAGIC = 0xE5
 ENVELOPE_RESERVED = 0xF8
@@ -47,6 +50,8 @@ class Stream(IntEnum):
 
     LATENTS = 2
     ESCAPES = 5
+    MASK = 6
+    TIMES = 33
 
 
 class Field(IntEnum):
@@ -66,7 +71,7 @@ class Field(IntEnum):
 
 
 # A stream or field of these types is written with the critical bit, all others without.
-CRITICAL_STREAMS = frozenset({Stream.LATENTS, Stream.ESCAPES})
+CRITICAL_STREAMS = frozenset({Stream.LATENTS, Stream.ESCAPES, Stream.MASK})
 CRITICAL_FIELDS = frozenset({Field.PART})
 
-SOURCE_KINDS = ("raw", "npy", "npz", "csv")
+SOURCE_KINDS = ("raw", "npy", "npz", "csv", "parquet", "image")

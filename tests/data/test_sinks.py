@@ -75,7 +75,7 @@ def test_a_detail_of_another_kind_is_refused(kind):
                 to_bytes(X[:1], kind, {key: value})
 
 
-@pytest.mark.parametrize("value", [None, 1, [], {}, "", ",;", "\n", " ", "\x00", "é", "ab"])
+@pytest.mark.parametrize("value", [None, 1, [], {}, "", ",;", "\n", ".", "\x00", "é", "ab"])
 def test_delimiters_that_are_none(value):
     with pytest.raises(FormatError):
         to_bytes(X, "csv", {"delimiter": value})

@@ -96,7 +96,7 @@ def test_empty_and_broken_files(tmp_path, name, content):
         read(text(tmp_path, content, name))
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a", "a.parquet", "a.npy.gz", ".npy"])
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.feather", "a.npy.gz", ".npy"])
 def test_files_of_other_kinds(tmp_path, name):
     with pytest.raises(SourceError, match="kind"):
         read(text(tmp_path, b"1,2", name))

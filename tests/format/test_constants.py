@@ -98,8 +98,9 @@ def test_fields():
     assert found[8][2].startswith(f"text, 1 to {constants.MAX_NAME_BYTES} bytes")
     kinds = ", ".join(f"{i} {kind}" for i, kind in enumerate(constants.SOURCE_KINDS))
     assert kinds in found[9][2]
-    delimiters = found[10][2].partition("one of ")[2].partition(" and where")[0]
-    known = delimiters.replace("tab", "`\t`").replace("\\|", "|")
+    details = {row[0].strip("`").strip('"'): row[1:] for row in cells(2, 3)}
+    known = details["delimiter"][1].replace("tab", "`\t`").replace("space", "` `")
+    known = known.replace("\\|", "|")
     assert "".join(re.findall("`(.)`", known)) == table.DELIMITERS
 
 
