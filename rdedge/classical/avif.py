@@ -1,4 +1,7 @@
-"""AVIF through Pillow (libavif with libaom), grey only: no colour planes are coded.
+"""AVIF through Pillow (libavif with libaom).
+
+Of a grey picture no colour planes are coded; those of RGB whole (4:4:4) or at half the height and
+width (4:2:0).
 
 Tuned for the squared error (tune=psnr), since that is what a bound is held against, at speed 4 and
 at 0, the greatest effort. Two kinds: as for a photograph, and with the tools for screen content
@@ -7,13 +10,22 @@ at 0, the greatest effort. Two kinds: as for a photograph, and with the tools fo
 
 from __future__ import annotations
 
-from rdedge.classical.base import Ladder, Setting, ladder
+from rdedge.classical.base import Ladder, SampleForm, Setting, ladder
 from rdedge.classical.pillow import PillowCodec
 from rdedge.types import Array
 
+# Content and subsampling by form of picture.
+_KINDS: tuple[tuple[SampleForm, str, str], ...] = (
+    ("grey8", "photo", "4:0:0"),
+    ("grey8", "screen", "4:0:0"),
+    ("rgb8", "photo", "4:4:4"),
+    ("rgb8", "photo", "4:2:0"),
+    ("rgb8", "screen", "4:4:4"),
+)
+
 
 class Avif(PillowCodec):
-    """Grey pictures with loss."""
+    """Pictures of 8 bits with loss."""
 
     name = "avif"
     feature = "avif"
@@ -22,12 +34,16 @@ class Avif(PillowCodec):
 
     def ladders(self) -> tuple[Ladder, ...]:
         q = tuple(range(101))
-        return (
-            ladder("photo", "quality", q, speed=4, content="photo"),
-            ladder("photo", "quality", q, slow=True, speed=0, content="photo"),
-            ladder("screen", "quality", q, speed=4, content="screen"),
-            ladder("screen", "quality", q, slow=True, speed=0, content="screen"),
-        )
+        found = []
+        for form, content, subsampling in _KINDS:
+            # Of grey nothing can be subsampled, so its settings do not say it.
+            options = {} if form == "grey8" else {"subsampling": subsampling}
+            for speed in (4, 0):
+                name = f"{content} {subsampling}"
+                kind = {"speed": speed, "content": content, **options}
+                slow, forms = speed == 0, frozenset({form})
+                found.append(ladder(name, "quality", q, slow=slow, forms=forms, **kind))
+        return tuple(found)
 
     def lossless(self) -> tuple[Setting, ...]:
         return ()
@@ -40,7 +56,7 @@ class Avif(PillowCodec):
             self._image(x),
             quality=setting.option("quality"),
             speed=setting.option("speed"),
-            subsampling="4:0:0",
+            subsampling=dict(setting.options).get("subsampling", "4:0:0"),
             # One thread, so that the same setting gives the same bytes on every machine.
             max_threads=1,
             advanced=advanced,

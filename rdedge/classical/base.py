@@ -18,9 +18,15 @@ import numpy as np
 from rdedge.errors import ConfigError, FormatError, MissingError, ShapeError
 from rdedge.types import Array
 
-# What a codec takes: "grey", a picture (H, W) uint8; "array", any shape and numeric dtype;
-# "series", windows of a series (time, channels) only, whole numbers or floats as the codec says.
-SampleForm = Literal["grey", "array", "series"]
+# What a codec takes: pictures of four forms; "array", any shape and numeric dtype; "series", only
+# windows of a series (time, channels), whole numbers or floats as the codec says.
+SampleForm = Literal["grey8", "grey16", "rgb8", "rgb16", "array", "series"]
+PICTURES: dict[SampleForm, str] = {
+    "grey8": "a grey picture (H, W) uint8",
+    "grey16": "a grey picture (H, W) uint16",
+    "rgb8": "an RGB picture (H, W, 3) uint8",
+    "rgb16": "an RGB picture (H, W, 3) uint16",
+}
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,19 @@ class Setting:
     text: what a person reads and what finds the setting again, such as "quality 40, speed 4".
     options: names and values for the library's call.
     lossless: whether every value comes back as it was.
+    forms: the forms of picture that it is made for; none for all that the codec takes.
+    slow: whether it takes many times longer than the others and gains little.
     """
 
     text: str
     options: tuple[tuple[str, Any], ...] = ()
     lossless: bool = False
+    forms: frozenset[SampleForm] = frozenset()
+    slow: bool = False
+
+    def suits(self, form: SampleForm) -> bool:
+        """Whether it is made for samples of this form."""
+        return not self.forms or form in self.forms
 
     def option(self, name: str) -> Any:
         """The value of one option."""
@@ -70,7 +84,7 @@ class ClassicalCodec(ABC):
     module: the module whose absence means that the codec cannot be used.
     package: what that module is installed from.
     extra: the extra of rdedge that brings it; None where Python itself does.
-    max_side, max_elements: the largest side and the largest number of elements that it takes.
+    max_side, max_elements: the largest side and the most elements, of a picture pixels, it takes.
     models: what it looks for patterns in, which says how a series can be laid out for it: "bytes";
         "numbers", in a row; or "channels", rows (C, T) that it takes differences along itself.
     packets_only: whether it only makes sense for many small packets.
@@ -85,6 +99,11 @@ class ClassicalCodec(ABC):
     max_elements: ClassVar[int] = 2**31 - 1
     models: ClassVar[Literal["bytes", "numbers", "channels"]] = "bytes"
     packets_only: ClassVar[bool] = False
+
+    @property
+    def pictures_only(self) -> bool:
+        """Whether it takes pictures and nothing else."""
+        return self.takes <= PICTURES.keys()
 
     @property
     def side_bytes(self) -> int:
@@ -116,10 +135,10 @@ class ClassicalCodec(ABC):
 
     def check(self, x: Array) -> None:
         """Raise ShapeError or ValueRangeError where x cannot be coded; sizes are checked apart."""
-        if self.takes == {"grey"} and (x.ndim != 2 or x.dtype != np.uint8 or x.size == 0):
+        if self.pictures_only and picture_form(x) not in self.takes:
             raise ShapeError(
                 f"{self.name} cannot code an array of shape {x.shape} and dtype {x.dtype}",
-                expected="a grey picture (H, W) uint8",
+                expected=" or ".join(PICTURES[form] for form in PICTURES if form in self.takes),
             )
 
     @abstractmethod
@@ -130,8 +149,19 @@ class ClassicalCodec(ABC):
     def _decode(self, data: bytes, shape: tuple[int, ...], dtype: str) -> Array:
         """Undo _encode; may raise whatever the library raises."""
 
-    def require(self) -> None:
-        """Raise MissingError where the codec's library is not installed."""
+    def ladders_for(self, form: SampleForm) -> tuple[Ladder, ...]:
+        """The ladders for samples of one form."""
+        return tuple(one for one in self.ladders() if one.settings[0].suits(form))
+
+    def lossless_for(self, form: SampleForm) -> tuple[Setting, ...]:
+        """The settings without loss for samples of one form."""
+        return tuple(setting for setting in self.lossless() if setting.suits(form))
+
+    def require(self, form: SampleForm | None = None) -> None:
+        """Raise MissingError where the codec's library is not installed.
+
+        form: what is to be coded, since some forms need another library; None for the usual.
+        """
         library(self.module, self.package, self.extra, self.name)
 
     def settings(self) -> tuple[Setting, ...]:
@@ -151,16 +181,23 @@ class ClassicalCodec(ABC):
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape is small enough for the codec."""
-        return max(shape, default=0) <= self.max_side and math.prod(shape) <= self.max_elements
+        counted = shape[:2] if self.pictures_only else shape
+        return max(shape, default=0) <= self.max_side and math.prod(counted) <= self.max_elements
 
     def encode(self, x: Array, setting: Setting) -> Encoded:
         """Code x at a setting.
 
-        x: (H, W) uint8 for a codec that takes "grey", any shape and numeric dtype for "array",
-        (time, channels) for "series". Raises ShapeError where x has another form, ValueRangeError
-        where a codec with loss meets a value that is not finite, MissingError without the library.
+        x: a picture of a form that the codec takes, any shape and numeric dtype for "array",
+        (time, channels) for "series". Raises ShapeError where x has another form, ConfigError where
+        the setting is not for this form, ValueRangeError where a codec with loss meets a value that
+        is not finite, MissingError without the library.
         """
         self.check(x)
+        if setting.forms and picture_form(x) not in setting.forms:
+            raise ConfigError(
+                f"{self.name} at {setting.text!r} cannot code shape {x.shape}, dtype {x.dtype}",
+                expected=" or ".join(PICTURES[form] for form in PICTURES if setting.suits(form)),
+            )
         if not self.fits(x.shape):
             raise ShapeError(
                 f"{self.name} cannot code an array of shape {x.shape}",
@@ -190,6 +227,17 @@ class ClassicalCodec(ABC):
         return x
 
 
+def picture_form(x: Array) -> SampleForm | None:
+    """The form of a picture; None where x is none."""
+    if x.size == 0 or x.dtype not in (np.uint8, np.uint16):
+        return None
+    if x.ndim == 2:
+        return "grey8" if x.dtype == np.uint8 else "grey16"
+    if x.ndim == 3 and x.shape[2] == 3:
+        return "rgb8" if x.dtype == np.uint8 else "rgb16"
+    return None
+
+
 def library(module: str, package: str, extra: str | None, codec: str) -> Any:
     """Import a library when it is needed, or say what to install."""
     try:
@@ -202,13 +250,21 @@ def library(module: str, package: str, extra: str | None, codec: str) -> Any:
 
 
 def ladder(
-    name: str, key: str, values: tuple[Any, ...], slow: bool = False, **options: Any
+    name: str,
+    key: str,
+    values: tuple[Any, ...],
+    slow: bool = False,
+    forms: frozenset[SampleForm] = frozenset(),
+    **options: Any,
 ) -> Ladder:
     """A ladder over the values of one option, the others being the same on every rung."""
     suffix = "".join(f", {n} {_short(v)}" for n, v in options.items())
     return Ladder(
         name,
-        tuple(Setting(f"{key} {_short(v)}{suffix}", ((key, v), *options.items())) for v in values),
+        tuple(
+            Setting(f"{key} {_short(v)}{suffix}", ((key, v), *options.items()), forms=forms)
+            for v in values
+        ),
         slow,
     )
 

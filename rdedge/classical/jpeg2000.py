@@ -6,7 +6,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rdedge.classical.base import ClassicalCodec, Ladder, SampleForm, Setting, ladder, library
+from rdedge.classical.base import (
+    PICTURES,
+    ClassicalCodec,
+    Ladder,
+    SampleForm,
+    Setting,
+    ladder,
+    library,
+)
 from rdedge.types import Array
 
 # Resolutions of the wavelet transform, 1 being none. Small tiles of a mosaic want few.
@@ -14,10 +22,10 @@ _RESOLUTIONS = (1, 2, 3, 6)
 
 
 class Jpeg2000(ClassicalCodec):
-    """Grey pictures, with loss (9/7 wavelet, aimed at a psnr) or without (5/3)."""
+    """Pictures of every form, with loss (9/7 wavelet, aimed at a psnr) or without (5/3)."""
 
     name = "jpeg2000"
-    takes: ClassVar[frozenset[SampleForm]] = frozenset({"grey"})
+    takes: ClassVar[frozenset[SampleForm]] = frozenset(PICTURES)
     module = "imagecodecs"
     package = "imagecodecs"
     extra = "jxl"
@@ -27,7 +35,8 @@ class Jpeg2000(ClassicalCodec):
         return f"{lib.jpeg2k_version()} in imagecodecs {lib.__version__}"
 
     def ladders(self) -> tuple[Ladder, ...]:
-        levels = tuple(x / 4 for x in range(4 * 5, 4 * 60 + 1))
+        # Above 60 dB only pictures of 16 bits still gain.
+        levels = tuple(x / 4 for x in range(4 * 5, 4 * 100 + 1))
         return tuple(
             ladder(f"resolutions {r}", "psnr", levels, resolutions=r) for r in _RESOLUTIONS
         )
@@ -44,7 +53,7 @@ class Jpeg2000(ClassicalCodec):
     def _encode(self, x: Array, setting: Setting) -> bytes:
         options = dict(setting.options)
         # The library halves the picture resolutions - 1 times, so its sides must allow it.
-        most = int(min(x.shape)).bit_length()
+        most = int(min(x.shape[:2])).bit_length()
         return bytes(
             self._library().jpeg2k_encode(
                 x,

@@ -1,4 +1,4 @@
-"""JPEG XL through imagecodecs (libjxl), at its greatest efforts, as a bare codestream."""
+"""JPEG XL through imagecodecs (libjxl), at its greater efforts, as a bare codestream."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rdedge.classical.base import ClassicalCodec, Ladder, SampleForm, Setting, ladder, library
+from rdedge.classical.base import (
+    PICTURES,
+    ClassicalCodec,
+    Ladder,
+    SampleForm,
+    Setting,
+    ladder,
+    library,
+)
 from rdedge.types import Array
 
 
 class JpegXl(ClassicalCodec):
-    """Grey pictures, with loss or without."""
+    """Pictures of every form, with loss or without."""
 
     name = "jpegxl"
-    takes: ClassVar[frozenset[SampleForm]] = frozenset({"grey"})
+    takes: ClassVar[frozenset[SampleForm]] = frozenset(PICTURES)
     module = "imagecodecs"
     package = "imagecodecs"
     extra = "jxl"
@@ -34,7 +42,8 @@ class JpegXl(ClassicalCodec):
 
     def lossless(self) -> tuple[Setting, ...]:
         return tuple(
-            Setting(f"lossless, effort {e}", (("effort", e),), lossless=True) for e in (9, 10)
+            Setting(f"lossless, effort {e}", (("effort", e),), lossless=True, slow=e == 10)
+            for e in (9, 10, 7)
         )
 
     def _library(self) -> Any:

@@ -107,7 +107,7 @@ class Pictures:
         distortion = self.distortion(greys[levels])
         mosaic = self.mosaic.lay(levels)
         layouts = {"mosaic": mosaic}
-        if "grey" in codec.takes and mosaic.size <= SCOUT_PIXELS:
+        if "grey8" in codec.takes and mosaic.size <= SCOUT_PIXELS:
             # Contexts look up and left only, so it matters which way up a picture is.
             layouts["mosaic upside down"] = np.flipud(mosaic)
             layouts["mosaic mirrored"] = np.fliplr(mosaic)

@@ -14,13 +14,13 @@ from rdedge.types import Array
 
 
 class PillowCodec(ClassicalCodec):
-    """A codec of grey pictures inside Pillow.
+    """A codec of pictures inside Pillow.
 
     feature: Pillow's name for the library inside it, without which it cannot write the format.
     format: Pillow's name for the format.
     """
 
-    takes: ClassVar[frozenset[SampleForm]] = frozenset({"grey"})
+    takes: ClassVar[frozenset[SampleForm]] = frozenset({"grey8", "rgb8"})
     module: ClassVar[str] = "PIL.Image"
     package: ClassVar[str] = "Pillow"
     # Pillow takes anything larger for an attack.
@@ -31,7 +31,7 @@ class PillowCodec(ClassicalCodec):
     def _features(self) -> Any:
         return library("PIL.features", self.package, self.extra, self.name)
 
-    def require(self) -> None:
+    def require(self, form: SampleForm | None = None) -> None:
         features = self._features()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an older Pillow does not know the newest names
@@ -58,6 +58,15 @@ class PillowCodec(ClassicalCodec):
         image = library(self.module, self.package, self.extra, self.name)
         with image.open(io.BytesIO(data), formats=[self.format]) as opened:
             # Before any pixel is made: a damaged header must not ask for a huge picture.
-            if opened.size != shape[::-1]:
-                raise FormatError(f"a picture of {opened.size}", expected=f"{shape[::-1]}")
-            return np.asarray(opened.convert("L"))
+            if opened.size != shape[1::-1]:
+                raise FormatError(f"a picture of {opened.size}", expected=f"{shape[1::-1]}")
+            return self._pixels(opened, len(shape), dtype)
+
+    def _pixels(self, opened: Any, axes: int, dtype: str) -> Array:
+        """Grey (2 axes) or RGB (3). Libraries without a grey format show grey as RGB."""
+        deep = opened.mode.startswith("I")
+        if deep != (dtype == "uint16") or (opened.mode == "L" and axes == 3):
+            raise FormatError(f"pixels of mode {opened.mode}", expected=f"{axes} axes, {dtype}")
+        if deep:
+            return np.asarray(opened).astype(np.uint16)
+        return np.asarray(opened.convert("RGB" if axes == 3 else "L"))

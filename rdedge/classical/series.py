@@ -71,7 +71,7 @@ def series_yardsticks(
     found: list[Found] = []
     for codec in [registry.get(c) if isinstance(c, str) else c for c in names]:
         small = codec.fits(stream.pieces(x).shape[1:])
-        if codec.takes == {"grey"} or (codec.packets_only and not packetised) or not small:
+        if codec.pictures_only or (codec.packets_only and not packetised) or not small:
             continue
         coding = _Coding(stream, codec)
         found += filter(None, (coding.exact(), coding.at_bound()))

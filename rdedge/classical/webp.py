@@ -1,4 +1,8 @@
-"""WebP through Pillow (RFC 9649), always at method 6, its greatest effort."""
+"""WebP through Pillow (RFC 9649), always at method 6, its greatest effort.
+
+The format has no grey: a grey picture is coded as RGB whose colour planes say nothing. With loss,
+colour planes always have half the height and width.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from rdedge.types import Array
 
 
 class WebP(PillowCodec):
-    """Grey pictures, with loss (VP8) or without."""
+    """Pictures of 8 bits, with loss (VP8) or without."""
 
     name = "webp"
     feature = "webp"

@@ -56,7 +56,7 @@ def yardsticks(
         ways.append(reductions.weighed(pictures))
     found = []
     for codec in chosen:
-        if codec.takes == {"series"} or not codec.fits(pictures.mosaic.shape):
+        if not codec.takes & {"grey8", "array"} or not codec.fits(pictures.mosaic.shape):
             continue
         best = [_lossy(pictures, codec, thorough)]
         best += [_lossless(pictures, codec, way) for way in ways]
@@ -89,7 +89,7 @@ def _lossless(
     pictures: Pictures, codec: ClassicalCodec, ways: list[reductions.Reduction]
 ) -> Found | None:
     """The first setting chooses among the reductions; the others are tried on its choice."""
-    settings = codec.lossless()
+    settings = codec.lossless_for("grey8")
     if not settings or not ways:
         return None
     first = [(pictures.reduced(codec, settings[0], w.levels, w.greys, w.name), w) for w in ways]
@@ -102,7 +102,7 @@ def _lossy(pictures: Pictures, codec: ClassicalCodec, thorough: bool) -> Found |
     """The best over ladders and gains; on many pixels, chosen on a part of them."""
     scout = pictures.scout()
     best: tuple[Found, int, int, float] | None = None
-    ladders = codec.ladders()
+    ladders = codec.ladders_for("grey8")
     for place, ladder in enumerate(ladders):
         for gain in pictures.gains if not ladder.slow else ():
             met = _search(scout, codec, ladder, gain)

@@ -90,7 +90,7 @@ def test_context_bits_of_an_even_picture_are_next_to_none() -> None:
 @pytest.mark.parametrize("bound", [Bound("mse", 4.0), Bound("psnr", 14.0), Bound("max-abs", 3.0)])
 def test_every_yardstick_keeps_the_bound_and_they_are_sorted(dtype: str, bound: Bound) -> None:
     x = digits().reshape(40, 64).astype(dtype)
-    scale = Scale(peak=16.0, std=float(x.std()))
+    scale = Scale(peak=16.0, std=(float(x.std()),))
     found = yardsticks(x, 8, 8, bound, scale, ["webp", "png", "zstd", "jpeg"], thorough=False)
     assert {f.codec for f in found} == {"webp", "png", "zstd", "jpeg"}
     sizes = [f.size_bytes for f in found]
