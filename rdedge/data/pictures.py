@@ -23,11 +23,12 @@ SUFFIXES = (
 )  # fmt: skip
 # What source_detail says of them.
 FORMATS = frozenset({"png", "jpeg", "webp", "bmp", "tiff", "ppm", "pgm"})
-# A file of a few kB can say that it holds more; then it is a bomb.
-MAX_PIXELS = 1 << 28
+# In three channels 2^28 values, which is also Pillow's limit. A file of some kB can say that it
+# holds more: it is taken for a bomb.
+MAX_PIXELS = (1 << 28) // 3
 
 _PILLOW = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
-_NETPBM = re.compile(rb"P([2356])" + rb"(?:\s+|\s*#[^\n]*\n\s*)([0-9]{1,9})" * 3 + rb"\s")
+_NETPBM = re.compile(rb"P([2356])" + rb"(?:\s|#[^\n]*\n)+([0-9]{1,9})" * 3 + rb"\s")
 
 
 def read_picture(data: bytes, name: str) -> tuple[Array, str]:
@@ -85,7 +86,7 @@ def _netpbm(data: bytes, name: str) -> tuple[Array, str]:
 
 def _pillow(data: bytes, name: str) -> tuple[Array, str]:
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise MissingError(
             "pictures need Pillow, which is not installed", do="pip install 'rdedge[images]'"
@@ -93,7 +94,13 @@ def _pillow(data: bytes, name: str) -> tuple[Array, str]:
     with warnings.catch_warnings():
         # What Pillow says of odd metadata is no matter here; the size is checked below.
         warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(data), formats=_PILLOW) as picture:
+        try:
+            opened = Image.open(io.BytesIO(data), formats=_PILLOW)
+        except UnidentifiedImageError as error:
+            raise SourceError(
+                f"{name} is not a sound picture", expected=f"one of {', '.join(sorted(FORMATS))}"
+            ) from error
+        with opened as picture:
             width, height = picture.size
             _check_size(width, height, name)
             frames = getattr(picture, "n_frames", 1)

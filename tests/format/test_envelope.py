@@ -98,7 +98,7 @@ def test_names_that_stay_within_their_folder(name):
         ({"start_time": -(1 << 63) - 1}, FormatError),
         ({"source_name": "../a"}, FormatError),
         ({"source_name": "bad\udcff.npy"}, FormatError),
-        ({"source_kind": "parquet"}, FormatError),
+        ({"source_kind": "arrow"}, FormatError),
         ({"source_detail": {"a": float("nan")}}, FormatError),
         ({"source_detail": {"a": "\udcff"}}, FormatError),
         ({"source_detail": {"header": ["column"] * 9000}}, FormatError),

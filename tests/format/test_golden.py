@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from rdedge.bundle.bundle import Bundle
 from rdedge.codec.symbols import SymbolCodec
+from rdedge.format.constants import Stream
 from rdedge.format.container import Container, ContainerWriter
 from rdedge.format.envelope import read_envelope
+from rdedge.format.mask import read_mask
 from rdedge.format.packet import read_packet
+from rdedge.format.times import read_times
 from tests.bundle import tiny
 from tests.golden import make_format as golden
 
@@ -36,6 +40,20 @@ def test_envelopes(name):
     envelope, end = read_envelope(data)
     assert (envelope, end) == (golden.ENVELOPES[name], len(data))
     assert envelope.to_bytes() == data
+
+
+def test_a_mask():
+    data = read_packet(stored("packet-mask.hex"))[0].streams[Stream.MASK]
+    # Present 2, missing 3, present 14, missing 1, present 3, and the rest.
+    assert data.hex() == "02030e0103"
+    assert np.array_equal(read_mask(data, golden.MASK.shape), golden.MASK)
+
+
+def test_times():
+    data = read_packet(stored("packet-times.hex"))[0].streams[Stream.TIMES]
+    # 12 rows; 17672256 * 10^11 is beyond the exponents, so 10^9; ticks of 5 * 10^6 ns, step 8.
+    assert data.hex() == "0c96" + "80e4ad950d" + "0508" + "03020001" + "0180 03".replace(" ", "")
+    assert read_times(data, 12).tolist() == golden.TIMES.tolist()
 
 
 def test_a_stream_of_a_later_version_is_skipped():

@@ -23,7 +23,9 @@ from rdedge.errors import (
 )
 from rdedge.format.container import Container
 from rdedge.format.envelope import read_envelope
+from rdedge.format.mask import read_mask
 from rdedge.format.packet import read_packet
+from rdedge.format.times import read_times
 from tests.bundle import tiny
 from tests.coding.reference import varint
 from tests.format import build, page
@@ -105,9 +107,28 @@ def bundle(name: str, data: bytes) -> Fault:
     return Fault(name, BundleError, lambda: Bundle.from_bytes(data))
 
 
-def detail(name: str, kind: str, value: dict) -> Fault:
-    samples = np.zeros((2, 3), np.float32)
-    return Fault(name, FormatError, lambda: sinks.to_bytes(samples, kind, value))
+VECTORS = np.zeros((2, 3), np.float32)
+WINDOWS = np.zeros((2, 2, 3), np.float32)
+PICTURE = np.zeros((1, 4, 4, 3), np.uint8)
+
+
+def detail(name: str, kind: str, value: dict, samples: np.ndarray = VECTORS) -> Fault:
+    hours = np.arange(len(samples) * 2) * 3_600_000_000_000
+    return Fault(name, FormatError, lambda: sinks.to_bytes(samples, kind, value, hours))
+
+
+def timed(**other) -> dict:
+    return {"index": 0, "format": "s", **other}
+
+
+def mask(name: str, lengths: list[int], shape: tuple[int, ...] = (2, 4, 3)) -> Fault:
+    return Fault(name, FormatError, lambda: read_mask(b"".join(map(varint, lengths)), shape))
+
+
+def times(name: str, error: type[RdedgeError], *numbers: int, exponents: int = 0x99) -> Fault:
+    """Rows, then the exponents, then the other numbers."""
+    data = varint(numbers[0]) + bytes([exponents]) + b"".join(map(varint, numbers[1:]))
+    return Fault(name, error, lambda: read_times(data, 5))
 
 
 ONE = build.batch(build.packet(samples=7))
@@ -231,6 +252,8 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         packet(
             "known, not critical", FormatError, build.stream(2, b"abc", last=True, critical=False)
         ),
+        packet("a mask, not critical", FormatError, b"\x82\x01l\x46\x00"),
+        packet("times, critical", FormatError, b"\x82\x01l\xe1\x00"),
     ],
     ("packet", "an unknown critical"): [
         packet(
@@ -242,7 +265,45 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
                 else [build.stream(kind, b""), build.PLAIN]
             ),
         )
-        for kind in (1, 3, 4, 6, 7, 8, 31, 32, 63)
+        for kind in (1, 3, 4, 7, 8, 31, 32, 63)
+    ],
+    ("mask", "no length"): [
+        mask("no length", []),
+        mask("a length of 0 in the middle", [3, 0, 4]),
+        mask("two lengths of 0", [0, 0]),
+        mask("all values", [24]),
+        mask("all values and no present one", [0, 24]),
+        mask("more than all", [3, 1 << 40]),
+        mask("many lengths that are more than all", [1] * 24),
+        mask("vectors", [1], (2, 12)),
+        mask("images", [1], (2, 2, 2, 3)),
+    ],
+    ("times", "no rows"): [
+        times("no rows", FormatError, 0, 2),
+        times("more than the source has", FormatError, 6, 2, 1, 1),
+        times("2^60 rows", FormatError, 1 << 60, 2, 1, 1),
+        times("exponents of 10 and 9", FormatError, 2, 2, 1, 1, exponents=0xA9),
+        times("exponents of 9 and 15", FormatError, 2, 2, 1, 1, exponents=0x9F),
+        times("a smaller exponent of the start", FormatError, 2, 20, 1, 1, exponents=0x89),
+        times("a smaller exponent of the unit", FormatError, 2, 2, 10, 1, exponents=0x98),
+        times("another exponent for 0", FormatError, 2, 0, 1, 1, exponents=0x09),
+        times("an exponent of a unit for one row", FormatError, 1, 2, exponents=0x99),
+        times("a unit too small", FormatError, 3, 2, 1, 2),
+        times("a unit of 0", FormatError, 3, 2, 0, 1),
+        times("a step that is not the most frequent", FormatError, 4, 2, 1, 1, 0, 2, 0, 2),
+        times("an exception of no deviation", FormatError, 3, 2, 1, 1, 0, 0),
+        times("an exception beyond the rows", FormatError, 3, 2, 1, 1, 2, 2),
+        times("a time that runs backwards", FormatError, 3, 2, 1, 1, 1, 3),
+        times("a start beyond int64", FormatError, 1, 1 << 60, exponents=0x90),
+        times("an end beyond int64", FormatError, 2, 2 * 9 * 10**9, 1, 10**9),
+        times("a span of 2^63", FormatError, 3, 1, 1, 1 << 62, exponents=0x00),
+        times("bytes after one row", FormatError, 1, 2, 5, exponents=0x90),
+        times("no start", TruncatedError, 1, exponents=0x90),
+        times("no unit", TruncatedError, 2, 2),
+        times("no step", TruncatedError, 2, 2, 1),
+        times("half an exception", TruncatedError, 3, 2, 1, 1, 0),
+        Fault("no exponents", TruncatedError, lambda: read_times(b"\x01", 5)),
+        Fault("nothing", TruncatedError, lambda: read_times(b"", 5)),
     ],
     ("packet", "a codec key"): [
         codec("key", MismatchError, build.PLAIN, 0, key=b"\x01\x02\x03\x05"),
@@ -304,7 +365,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
                 "a\nb",
             )
         ],
-        envelope("kind 4", FormatError, build.field(9, b"\x04")),
+        envelope("kind 6", FormatError, build.field(9, b"\x06")),
         *[
             envelope(f"the detail {text[:20]!r}", FormatError, build.field(10, text))
             for text in (
@@ -339,6 +400,46 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         detail("another order", "npy", {"order": "F"}),
         detail("two single samples", "npy", {"order": "single"}),
         detail("what no one knows", "npy", {"keys": "a"}),
+        detail("rows of vectors", "npy", {"rows": 4}),
+        detail("no rows", "csv", {"rows": 0}, WINDOWS),
+        detail("true rows", "csv", {"rows": True}, WINDOWS),
+        detail("rows as text", "csv", {"rows": "4"}, WINDOWS),
+        detail("a window without a row", "csv", {"rows": 2}, WINDOWS),
+        detail("rows in an order", "npy", {"rows": 4, "order": "single"}, WINDOWS[:1]),
+        detail("a header of one", "csv", {"rows": 4, "header": ["a"]}, WINDOWS),
+        detail("times without rows", "csv", {"time": timed()}, WINDOWS),
+        detail("times of no table", "npy", {"rows": 4, "time": timed()}, WINDOWS),
+        detail("times as text", "csv", {"rows": 4, "time": "s"}, WINDOWS),
+        detail("times with more", "csv", {"rows": 4, "time": timed(zone="Z")}, WINDOWS),
+        detail("times with a name alone", "csv", {"rows": 4, "time": timed(name="t")}, WINDOWS),
+        detail("times in column 4", "csv", {"rows": 4, "time": timed(index=4)}, WINDOWS),
+        detail("times in column -1", "csv", {"rows": 4, "time": timed(index=-1)}, WINDOWS),
+        detail("times in column true", "csv", {"rows": 4, "time": timed(index=True)}, WINDOWS),
+        *[
+            detail(f"times as {text!r}", "csv", {"rows": 4, "time": timed(format=text)}, WINDOWS)
+            for text in (
+                "",
+                "m",
+                "ns.f",
+                "s.",
+                "s.ffffffffff",
+                "YYYY",
+                "YYYY-MM-DDZ",
+                "YYYY-MM-DD hh",
+                "YYYY-MM-DD hh:mm.f",
+                "YYYY-MM-DD hh:mm:ss+1",
+                "YYYY-MM-DD hh:mm:ss\n",
+                "%Y",
+                "date32",
+                7,
+            )
+        ],
+        detail("two pictures", "image", {}, np.zeros((2, 4, 4, 3), np.uint8)),
+        detail("a picture of floats", "image", {}, np.zeros((1, 4, 4, 3), np.float32)),
+        detail("a picture of 2 channels", "image", {}, np.zeros((1, 4, 4, 2), np.uint8)),
+        detail("a picture of no format", "image", {"format": "exe"}, PICTURE),
+        detail("a picture with a key", "image", {"key": "a"}, PICTURE),
+        detail("grey of three channels", "npy", {"order": "grey"}, PICTURE),
     ],
     ("envelope", "an unknown critical"): [
         envelope("field 12", UnsupportedError, build.field(12, b"", critical=True)),

@@ -9,10 +9,14 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
+
 from rdedge.format.constants import Stream
 from rdedge.format.container import ContainerWriter
 from rdedge.format.envelope import Envelope
+from rdedge.format.mask import write_mask
 from rdedge.format.packet import Packet, Run
+from rdedge.format.times import write_times
 from tests.bundle import tiny
 from tests.format import build
 
@@ -23,6 +27,15 @@ IDENTITY = KEY + bytes(range(0x10, 0x2C))
 ONE = (Run(0, 0, 1),)
 SYMBOLS = {Stream.LATENTS: bytes.fromhex("0123456789abcdef")}
 
+# Three windows of 4 rows and 2 channels: a gap across two channels, and a row without values.
+MASK = np.zeros((3, 4, 2), bool)
+MASK[0, 2:, 0] = MASK[0, 0, 1] = True
+MASK[2, 3] = True
+# Every 40 ms, with a gap of a second and a row that came 5 ms late.
+TIMES = 1_767_225_600_000_000_000 + 5_000_000 * np.array(
+    [0, 8, 16, 24, 33, 40, 48, 248, 256, 264, 272, 280], np.int64
+)
+
 PACKETS = {
     "packet-plain": Packet(KEY, ONE, SYMBOLS),
     "packet-runs": Packet(KEY, (Run(0, 1, 200), Run(1, 0, 1), Run(0, 1, 3)), SYMBOLS),
@@ -31,6 +44,8 @@ PACKETS = {
     "packet-gated": Packet(KEY, ONE, SYMBOLS, gated=True),
     "packet-escapes": Packet(KEY, ONE, {**SYMBOLS, Stream.ESCAPES: bytes.fromhex("00ac02")}),
     "packet-empty-latents": Packet(KEY, ONE, {Stream.LATENTS: b""}),
+    "packet-mask": Packet(KEY, (Run(0, 0, 3),), {**SYMBOLS, Stream.MASK: write_mask(MASK)}),
+    "packet-times": Packet(KEY, (Run(0, 0, 3),), {**SYMBOLS, Stream.TIMES: write_times(TIMES)}),
 }
 
 # What this version reads of it; it skips a stream of type 40 and does not write one.

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from rdedge import canonical
 from rdedge.errors import FormatError, RdedgeError
 from rdedge.format.constants import SOURCE_KINDS, Stream
 from rdedge.format.container import Container, ContainerWriter
 from rdedge.format.envelope import Envelope, read_envelope
+from rdedge.format.mask import read_mask, write_mask
 from rdedge.format.packet import Packet, Run, read_packet
+from rdedge.format.times import read_times, write_times
 from rdedge.format.varint import append_varint, append_zigzag, read_varint, read_zigzag
 from tests.format import build
 
@@ -182,3 +186,50 @@ def test_any_records_are_a_container_or_a_typed_error(records):
         except RdedgeError:
             continue
         assert found.cut is None or 4 <= found.cut <= len(data)
+
+
+MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=9))
+
+
+@given(MASKS.filter(np.any))
+def test_masks(mask):
+    data = write_mask(mask)
+    found = read_mask(data, mask.shape)
+    assert np.array_equal(found, mask)
+
+
+@given(st.binary(max_size=30), hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=9))
+def test_any_bytes_as_a_mask(data, shape):
+    try:
+        found = read_mask(data, shape)
+    except FormatError:
+        return
+    assert write_mask(found) == data
+
+
+@st.composite
+def sorted_times(draw) -> np.ndarray:
+    unit = draw(st.integers(0, 11).map(lambda e: 10**e) | st.integers(1, 10**6))
+    most = (1 << 61) // unit
+    steps = st.integers(0, 3) | st.integers(0, most // 20)
+    differences = draw(st.lists(steps, max_size=20))
+    start = draw(st.integers(-most, most))
+    return unit * np.cumsum(np.array([start, *differences], np.int64))
+
+
+@given(sorted_times(), st.integers(0, 3))
+def test_times(times, more):
+    data = write_times(times)
+    found = read_times(data, len(times) + more)
+    assert found.dtype == np.int64
+    assert np.array_equal(found, times)
+
+
+@given(st.binary(max_size=40) | st.binary(max_size=20).map(lambda data: b"\x05\x90" + data))
+def test_any_bytes_as_times(data):
+    try:
+        found = read_times(data, 20)
+    except FormatError:
+        return
+    assert 1 <= len(found) <= 20
+    assert write_times(found) == data
