@@ -2,13 +2,15 @@
 
 All metrics are in the units of the raw data. `per_sample` gives one figure for each sample;
 `mean` gives the one figure that a mean bound is held against: the mean of the samples' figures,
-except for psnr and nrmse, which are taken from the mean squared error over all samples (pooled).
+each weighted by its elements (samples may differ in size), except for psnr and nrmse, which are
+taken from the mean squared error over all elements (pooled). A missing value (NaN in the original)
+is no element: it counts nowhere.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,36 +27,68 @@ class Scale:
     """What psnr and nrmse are relative to, taken from training data.
 
     peak: largest value less smallest that the data can take, raw units.
-    std: standard deviation over all elements, raw units.
+    std: standard deviations, raw units: one over all elements, or one for each channel of a series
+        (the last axis), whose channels have units of their own.
     """
 
     peak: float
-    std: float
+    std: tuple[float, ...]
 
     @staticmethod
-    def of(x: Array) -> Scale:
-        """From training data x: (N, ...). 8-bit data has peak 255, all other data its own range."""
-        values = x.astype(np.float64)
-        peak = 255.0 if x.dtype == np.uint8 else float(values.max() - values.min())
-        return Scale(peak=peak, std=float(values.std()))
+    def of(x: Array | Sequence[Array], by_channel: bool = False) -> Scale:
+        """From training data x: (N, ...), or several such arrays of one dtype; NaN is left out.
+
+        8-bit data has peak 255, all other data its own range. A channel that never varies gets the
+        smallest deviation of the others.
+        """
+        parts = [x] if isinstance(x, np.ndarray) else list(x)
+        width = parts[0].shape[-1] if by_channel else 1
+        if not by_channel and all(np.isfinite(p).all() for p in parts):
+            # One pass over whole arrays: the same figures as before there were channels.
+            flat = parts[0] if len(parts) == 1 else np.concatenate([p.reshape(-1) for p in parts])
+            values = flat.astype(np.float64)
+            low, high, deviation = values.min(), values.max(), np.array([values.std()])
+        else:
+            values = np.concatenate([p.reshape(-1, width) for p in parts]).astype(np.float64)
+            values[:, np.isnan(values).all(axis=0)] = 0.0
+            low, high = np.nanmin(values), np.nanmax(values)
+            deviation = np.nanstd(values, axis=0)
+        if by_channel:
+            positive = deviation[deviation > 0]
+            deviation[deviation == 0] = positive.min() if positive.size else 1.0
+        peak = 255.0 if parts[0].dtype == np.uint8 else float(high - low)
+        return Scale(peak=peak, std=tuple(deviation.tolist()))
+
+    @property
+    def spread(self) -> float:
+        """One deviation for all: the root of the mean of the squares."""
+        return math.sqrt(sum(s * s for s in self.std) / len(self.std))
 
 
 @dataclass(frozen=True)
 class Metric:
     """A distortion: its name, and what it makes of per-sample statistics.
 
-    statistic: (difference (N, D) float64) -> (N,), averaged over samples for the mean.
+    statistic: (difference (N, D) float64, 0 where missing; present elements (N,)) -> (N,), averaged
+        over samples for the mean.
     finish: (statistic, scale) -> the metric.
+    relative: whether differences are divided by the standard deviations first.
     """
 
     name: str
-    statistic: Callable[[Floats], Floats]
+    statistic: Callable[[Floats, Floats], Floats]
     finish: Callable[[Floats, Scale], Floats]
+    relative: bool = False
 
 
-def _mse(d: Floats) -> Floats:
-    squares: Floats = np.mean(d * d, axis=1)
+def _mse(d: Floats, present: Floats) -> Floats:
+    squares: Floats = np.einsum("nd,nd->n", d, d) / present
     return squares
+
+
+def _mae(d: Floats, present: Floats) -> Floats:
+    sizes: Floats = np.abs(d).sum(axis=1) / present
+    return sizes
 
 
 def _psnr(mse: Floats, scale: Scale) -> Floats:
@@ -64,19 +98,17 @@ def _psnr(mse: Floats, scale: Scale) -> Floats:
     return decibels
 
 
-def _nrmse(mse: Floats, scale: Scale) -> Floats:
-    """0 where there is no error, even for data that does not vary."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share: Floats = np.where(mse == 0, 0.0, np.sqrt(mse) / np.float64(scale.std))
-    return share
+def _root(relative_mse: Floats, _: Scale) -> Floats:
+    root: Floats = np.sqrt(relative_mse)
+    return root
 
 
 METRICS: dict[str, Metric] = {
     "mse": Metric("mse", _mse, lambda s, _: s),
     "psnr": Metric("psnr", _mse, _psnr),
-    "mae": Metric("mae", lambda d: np.mean(np.abs(d), axis=1), lambda s, _: s),
-    "max-abs": Metric("max-abs", lambda d: np.max(np.abs(d), axis=1), lambda s, _: s),
-    "nrmse": Metric("nrmse", _mse, _nrmse),
+    "mae": Metric("mae", _mae, lambda s, _: s),
+    "max-abs": Metric("max-abs", lambda d, _: np.max(np.abs(d), axis=1), lambda s, _: s),
+    "nrmse": Metric("nrmse", _mse, _root, relative=True),
 }
 
 
@@ -87,24 +119,48 @@ def metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def _statistics(name: str, x: Array, x_hat: Array) -> Floats:
+def _statistics(name: str, x: Array, x_hat: Array, scale: Scale) -> tuple[Floats, Floats]:
+    """The statistic of each sample and how many of its elements are present, both (N,)."""
     if x.shape != x_hat.shape or x.ndim < 2 or 0 in x.shape:
         raise ShapeError(
             f"cannot compare samples of shape {x.shape} with {x_hat.shape}",
             expected="two equal shapes (N, ...) with N at least 1",
         )
+    found = metric(name)
     difference = x.astype(np.float64) - x_hat.astype(np.float64)
-    return metric(name).statistic(difference.reshape(len(x), -1))
+    present = np.full(len(x), float(math.prod(x.shape[1:])))
+    if np.issubdtype(x.dtype, np.floating):
+        missing = np.isnan(x)
+        if missing.any():
+            difference[missing] = 0.0
+            present -= missing.reshape(len(x), -1).sum(axis=1)
+    if found.relative:
+        # Data that does not vary: no error is no error, any other is without bound.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            difference = np.where(difference == 0, 0.0, difference / np.asarray(scale.std))
+    return found.statistic(difference.reshape(len(x), -1), np.maximum(present, 1.0)), present
 
 
 def per_sample(name: str, x: Array, x_hat: Array, scale: Scale) -> Floats:
     """The distortion of each sample. x, x_hat: (N, ...), any dtype, raw units; returns (N,)."""
-    return metric(name).finish(_statistics(name, x, x_hat), scale)
+    return metric(name).finish(_statistics(name, x, x_hat, scale)[0], scale)
 
 
-def mean(name: str, x: Array, x_hat: Array, scale: Scale) -> float:
-    """The figure that a mean bound is held against. x, x_hat: (N, ...), raw units."""
-    statistic = np.mean(_statistics(name, x, x_hat), keepdims=True)
+def mean(
+    name: str, x: Array | Sequence[Array], x_hat: Array | Sequence[Array], scale: Scale
+) -> float:
+    """The figure that a mean bound is held against. x, x_hat: (N, ...), raw units, or several such
+    arrays, whose samples may differ in shape.
+    """
+    if isinstance(x, np.ndarray) and isinstance(x_hat, np.ndarray):
+        x, x_hat = [x], [x_hat]
+    found = [_statistics(name, a, b, scale) for a, b in zip(x, x_hat, strict=True)]
+    values = np.concatenate([value for value, _ in found])
+    weights = np.concatenate([weight for _, weight in found])
+    if (weights == weights[0]).all():
+        statistic = np.mean(values, keepdims=True)
+    else:
+        statistic = np.atleast_1d(np.average(values, weights=weights))
     return float(metric(name).finish(statistic, scale)[0])
 
 
@@ -130,7 +186,7 @@ def _mse_for(name: str, value: float, scale: Scale) -> float:
     if name == "psnr":
         return float(scale.peak**2 / 10.0 ** (value / 10.0))
     if name == "nrmse":
-        return float((value * scale.std) ** 2)
+        return float((value * scale.spread) ** 2)
     if name == "mae":
         return float(value**2 * math.pi / 2.0)
     return float(value**2 / 9.0 if name == "max-abs" else value)

@@ -1,4 +1,4 @@
-"""The C library, loaded with ctypes: built from coding/rans.c, coding/quantiser.c, format/crc32c.c.
+"""The C library, loaded with ctypes: built from coding/*.c and format/crc32c.c.
 
 It has no Python API, so one build serves every Python. All that it does is done in NumPy too, with
 the same results; RDEDGE_NATIVE=0 turns it off.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Library", "describe", "library"]
 
-ABI = 3
+ABI = 4
 NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 
 _pointer = ctypes.c_void_p
@@ -34,6 +34,16 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
         ctypes.c_int32,
         [_pointer, _pointer, _int64, _pointer, _int64, _int64, _int64, _pointer],
     ),
+    "rdedge_rans_decoding_bytes": (_int64, []),
+    "rdedge_rans_decode_start": (
+        ctypes.c_int32,
+        [_pointer, _pointer, _int64, _pointer, _int64, _int64],
+    ),
+    "rdedge_rans_decode_some": (None, [_pointer, _pointer, _int64, _pointer]),
+    "rdedge_rans_decode_end": (ctypes.c_int32, [_pointer]),
+    "rdedge_choose_classes": (None, [_pointer, _pointer, _int64, _pointer]),
+    "rdedge_fill_index": (_int64, [_pointer, _pointer, _int64, _pointer]),
+    "rdedge_quantise_by": (_int64, [_pointer, _int64, _pointer, _pointer, _int64, _pointer]),
     "rdedge_quantise": (_int64, [_pointer, _int64, _float, _float, _pointer]),
     "rdedge_crc32c_prepare": (None, [_pointer]),
     "rdedge_crc32c": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
@@ -60,7 +70,14 @@ class Library:
         self.rans_prepare_decode = loaded.rdedge_rans_prepare_decode
         self.rans_encode = loaded.rdedge_rans_encode
         self.rans_decode = loaded.rdedge_rans_decode
+        self.rans_decoding_bytes: int = loaded.rdedge_rans_decoding_bytes()
+        self.rans_decode_start = loaded.rdedge_rans_decode_start
+        self.rans_decode_some = loaded.rdedge_rans_decode_some
+        self.rans_decode_end = loaded.rdedge_rans_decode_end
+        self.choose_classes = loaded.rdedge_choose_classes
+        self.fill_index = loaded.rdedge_fill_index
         self.quantise = loaded.rdedge_quantise
+        self.quantise_by = loaded.rdedge_quantise_by
         self.crc32c_prepare = loaded.rdedge_crc32c_prepare
         self.crc32c = loaded.rdedge_crc32c
         self.crc32c_by_tables = loaded.rdedge_crc32c_by_tables

@@ -13,7 +13,7 @@ from rdedge.errors import ConfigError, ShapeError
 
 Array = NDArray[Any]
 
-# "vector": any shape, one model input. "series": a window (T, C), time first; NaN is a missing value.
+# "vector": any shape. "series": a window (T, C), time first; NaN is a missing value.
 # "image": (H, W, C) with C 1 or 3, whose H and W may differ from sample to sample.
 SampleKind = Literal["vector", "series", "image"]
 KINDS: tuple[SampleKind, ...] = ("vector", "series", "image")

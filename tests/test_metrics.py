@@ -15,7 +15,7 @@ from rdedge.types import METRIC_IS_MINIMUM
 X = np.array([[0, 10, 20, 30], [1, 1, 1, 1]], np.uint8)
 # Errors of 1, -1, 3, -3 and of 0, 0, 0, 2.
 X_HAT = np.array([[1, 9, 23, 27], [1, 1, 1, 3]], np.uint8)
-SCALE = Scale(peak=255.0, std=4.0)
+SCALE = Scale(peak=255.0, std=(4.0,))
 
 PER_SAMPLE = {
     "mse": [5.0, 1.0],
@@ -61,7 +61,7 @@ def test_small_integers_do_not_wrap():
     assert metrics.mean("mae", low, high, SCALE) == 255.0
 
 
-@pytest.mark.parametrize("scale", [SCALE, Scale(0.0, 0.0)])
+@pytest.mark.parametrize("scale", [SCALE, Scale(0.0, (0.0,))])
 def test_no_error_at_all(scale):
     """Also where the data does not vary, so that there is nothing to be relative to."""
     for name in METRICS:
@@ -71,16 +71,16 @@ def test_no_error_at_all(scale):
 
 
 def test_an_error_in_data_that_does_not_vary():
-    nothing = Scale(0.0, 0.0)
+    nothing = Scale(0.0, (0.0,))
     assert metrics.mean("psnr", X, X_HAT, nothing) == -math.inf
     assert metrics.mean("nrmse", X, X_HAT, nothing) == math.inf
 
 
 def test_scale_of_training_data():
-    assert Scale.of(X) == Scale(255.0, float(X.astype(np.float64).std()))
+    assert Scale.of(X) == Scale(255.0, (float(X.astype(np.float64).std()),))
     signed = np.array([[-3, 5], [1, 1]], np.int8)
-    assert Scale.of(signed) == Scale(8.0, math.sqrt((16 + 16 + 0 + 0) / 4))
-    assert Scale.of(np.array([[0.5], [0.5]], np.float32)) == Scale(0.0, 0.0)
+    assert Scale.of(signed) == Scale(8.0, (math.sqrt((16 + 16 + 0 + 0) / 4),))
+    assert Scale.of(np.array([[0.5], [0.5]], np.float32)) == Scale(0.0, (0.0,))
     assert Scale.of(np.array([[-128], [127]], np.int8)).peak == 255.0
     assert Scale.of(np.array([[0], [2**40]], np.int64)).peak == 2.0**40
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -14,6 +15,7 @@ import numpy as np
 from rdedge import canonical
 from rdedge.bundle import archive
 from rdedge.bundle.manifest import Manifest, Member, identity_of, sha256
+from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
 from rdedge.data.files import write_file
 from rdedge.data.npy import read_npy
@@ -26,6 +28,7 @@ MEMBERS = (
     "encoder.onnx",
     "decoder.onnx",
     "tables.bin",
+    "selection.bin",
     "profile.json",
     "recipe.json",
     "scorecard.json",
@@ -38,8 +41,8 @@ MEMBERS = (
 
 @dataclass(frozen=True)
 class Reference:
-    """Reference vectors. inputs: (N, *shape) in the source's dtype; symbols: (N, C) int32; packet:
-    what encoding them gives; outputs: (N, *shape), what decoding it gives.
+    """Reference vectors. inputs: (N, *shape) in the source's dtype; symbols: (N, R * L) int32;
+    packet: what encoding them gives; outputs: (N, *shape), what decoding it gives.
     """
 
     inputs: Array
@@ -59,7 +62,7 @@ class Bundle:
     def make(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
         """Fill hashes and identity into the manifest and check the whole."""
         listed = {name: Member(len(members[name]), sha256(members[name])) for name in MEMBERS}
-        identity = _identity(manifest, members)
+        identity = identity_of(manifest, members)
         bundle = Bundle(replace(manifest, identity=identity, members=listed), members)
         return Bundle.from_bytes(bundle.to_bytes())
 
@@ -102,12 +105,14 @@ class Bundle:
                     do="fetch the bundle again: it was altered",
                 )
         bundle = Bundle(manifest, members)
-        identity = _identity(manifest, members)
+        identity = identity_of(manifest, members)
         if identity != manifest.identity:
             raise BundleError(f"the codec identity is {manifest.identity}", expected=identity)
-        if len(bundle.tables) != manifest.latents:
+        selection = bundle.selection
+        if selection.latents != manifest.latents or selection.tables_needed > len(bundle.tables):
             raise BundleError(
-                f"{len(bundle.tables)} tables", expected=f"{manifest.latents}, one for each latent"
+                f"a selection of {selection.tables_needed} tables for {selection.latents} latents",
+                expected=f"at most {len(bundle.tables)} tables for {manifest.latents} latents",
             )
         return bundle
 
@@ -129,6 +134,13 @@ class Bundle:
             raise BundleError(f"tables.bin is damaged: {error}") from error
 
     @cached_property
+    def selection(self) -> Selection:
+        try:
+            return Selection.from_bytes(self.members["selection.bin"])
+        except FormatError as error:
+            raise BundleError(f"selection.bin is damaged: {error}") from error
+
+    @cached_property
     def scorecard(self) -> dict[str, Any]:
         """What training and export measured."""
         return self._json("scorecard.json")
@@ -144,17 +156,18 @@ class Bundle:
     @cached_property
     def reference(self) -> Reference:
         """The reference vectors. Raises BundleError where they do not fit the manifest."""
-        spec, latents = self.manifest.sample, self.manifest.latents
+        spec = self.manifest.sample
         try:
             inputs = spec.check_batch(self._array("reference/inputs.npy"))
             outputs = spec.check_batch(self._array("reference/outputs.npy"))
         except InputError as error:
             raise BundleError(f"the reference vectors do not fit the manifest: {error}") from error
         symbols = self._array("reference/symbols.npy")
+        latents = self.manifest.latents * math.prod(self.manifest.grid(inputs.shape[1:]))
         if (
             symbols.shape != (len(inputs), latents)
             or symbols.dtype != np.int32
-            or len(outputs) != len(inputs)
+            or outputs.shape != inputs.shape
         ):
             raise BundleError(
                 f"reference symbols of shape {symbols.shape} and dtype {symbols.dtype}",
@@ -186,13 +199,3 @@ def npy_bytes(array: Array) -> bytes:
         buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False
     )
     return buffer.getvalue()
-
-
-def _identity(manifest: Manifest, members: dict[str, bytes]) -> str:
-    return identity_of(
-        manifest.sample,
-        manifest.latents,
-        manifest.levels,
-        members["tables.bin"],
-        members["decoder.onnx"],
-    )

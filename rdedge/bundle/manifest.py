@@ -15,6 +15,7 @@ from rdedge.metrics import Scale
 from rdedge.types import Bound, SampleSpec
 
 FORMAT_VERSION = 1
+MAX_PATCH = 256
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -62,13 +63,17 @@ class Member:
 class Manifest:
     """All that a device and a server must know of a codec before they open its graphs.
 
-    model: kind of model. latents: C, for each sample. rounding: of the quantiser, encoder only.
-    scale: of psnr and nrmse. bound: the mean bound that it was trained for. members: all others.
+    model: kind of model. columns: names of a series' channels, empty where they have none.
+    latents: L, of a row; patch: pixels of an image's side that a row stands for, else 1 (FORMAT.md,
+    section 4.5). rounding: of the quantiser, encoder only. scale: of psnr and nrmse. bound: the
+    mean bound that it was trained for. members: all others.
     """
 
     model: str
     sample: SampleSpec
+    columns: tuple[str, ...]
     latents: int
+    patch: int
     levels: tuple[Level, ...]
     rounding: float
     bound: Bound
@@ -86,17 +91,28 @@ class Manifest:
         """The first 4 bytes of the identity: what packets carry."""
         return bytes.fromhex(self.identity)[:4]
 
+    def grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """How the rows of a sample of this shape lie: (H', W') of an image, () of others."""
+        if self.sample.kind != "image":
+            return ()
+        return tuple(-(-side // self.patch) for side in shape[:2])
+
     def to_bytes(self) -> bytes:
         return canonical.dumps(
             {
                 "format": FORMAT_VERSION,
                 "model": self.model,
                 "sample": _sample(self.sample),
+                "columns": list(self.columns),
                 "latents": self.latents,
+                "patch": self.patch,
                 "levels": [level.to_json() for level in self.levels],
                 "rounding": float(self.rounding),
                 "bound": {"metric": self.bound.metric, "value": float(self.bound.value)},
-                "scale": {"peak": float(self.scale.peak), "std": float(self.scale.std)},
+                "scale": {
+                    "peak": float(self.scale.peak),
+                    "std": [float(s) for s in self.scale.std],
+                },
                 "encoder": vars(self.encoder),
                 "decoder": vars(self.decoder),
                 "opset": self.opset,
@@ -126,6 +142,8 @@ class Manifest:
                 for name, member in value.pop("members").items()
             }
             spec = SampleSpec(sample["kind"], tuple(sample["shape"]), sample["dtype"])
+            if not all(isinstance(name, str) for name in value["columns"]):
+                raise ValueError(f"columns {value['columns']!r:.80}")
             manifest = config.build(value, _Rest, "manifest.json").with_parts(spec, levels, members)
         except BundleError:
             raise
@@ -156,9 +174,10 @@ class Manifest:
             and 1 <= self.latents <= 65535
             and 0 < self.rounding <= 0.5
             and _HASH.fullmatch(self.identity)
-            and self.sample.kind == "vector"
             and all(type(d) is int for d in self.sample.shape)
-            and min(self.scale.peak, self.scale.std) >= 0
+            and 1 <= self.patch <= (MAX_PATCH if self.sample.kind == "image" else 1)
+            and self._columns_fit()
+            and self._scale_fits()
             and min(*vars(self.encoder).values(), *vars(self.decoder).values()) >= 0
             and all(_HASH.fullmatch(m.sha256) and m.bytes >= 0 for m in self.members.values())
         )
@@ -169,13 +188,29 @@ class Manifest:
                 do="export the bundle again",
             )
 
+    def _columns_fit(self) -> bool:
+        """Whether the columns are those of a series, each with a name of its own, or none."""
+        names, spec = self.columns, self.sample
+        if not names:
+            return True
+        return (
+            spec.kind == "series" and len(set(names)) == len(names) == spec.shape[1] and all(names)
+        )
+
+    def _scale_fits(self) -> bool:
+        spec, std = self.sample, self.scale.std
+        channels = spec.shape[1] if spec.kind == "series" else 1
+        return len(std) in (1, channels) and min(self.scale.peak, *std) >= 0
+
 
 @dataclass(frozen=True)
 class _Rest:
     """The parts of a manifest that config.build can convert alone."""
 
     model: str
+    columns: tuple[str, ...]
     latents: int
+    patch: int
     rounding: float
     bound: Bound
     scale: Scale
@@ -196,19 +231,19 @@ def _sample(spec: SampleSpec) -> dict[str, Any]:
     return {"kind": spec.kind, "shape": list(spec.shape), "dtype": spec.dtype}
 
 
-def identity_of(
-    sample: SampleSpec, latents: int, levels: tuple[Level, ...], tables: bytes, decoder: bytes
-) -> str:
+def identity_of(manifest: Manifest, members: dict[str, bytes]) -> str:
     """The codec identity: SHA-256, in hex, over all that decoding depends on."""
     return sha256(
         canonical.dumps(
             {
                 "format": FORMAT_VERSION,
-                "sample": _sample(sample),
-                "latents": latents,
-                "levels": [level.to_json() for level in levels],
-                "tables": sha256(tables),
-                "decoder": sha256(decoder),
+                "sample": _sample(manifest.sample),
+                "latents": manifest.latents,
+                "patch": manifest.patch,
+                "levels": [level.to_json() for level in manifest.levels],
+                "tables": sha256(members["tables.bin"]),
+                "selection": sha256(members["selection.bin"]),
+                "decoder": sha256(members["decoder.onnx"]),
             }
         )
     )

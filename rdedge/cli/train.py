@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import Any
 
 import click
 
-from rdedge.types import METRIC_IS_MINIMUM
+from rdedge.cli.pipes import say
+from rdedge.types import KINDS, METRIC_IS_MINIMUM
 
 
 @click.command("train")
@@ -30,12 +32,38 @@ from rdedge.types import METRIC_IS_MINIMUM
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run folder.")
 @click.option(
     "--model",
-    type=click.Choice(["mlp"]),
-    default="mlp",
+    default="auto",
     show_default=True,
-    help="What to train: a small network on each side of the quantiser.",
+    help="vectors: mlp; series: linear, conv1d; images: linear, conv2d. auto takes the furthest "
+    "and keeps the simpler one where that needs fewer bytes.",
+)
+@click.option(
+    "--size",
+    type=click.Choice(["nano", "small", "base"]),
+    default="small",
+    show_default=True,
+    help="Of conv1d and conv2d.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    help="What the samples are.  [default: as the file has it; tables with times are series]",
 )
 @click.option("--key", help="Which array of an .npz.")
+@click.option("--window", type=click.IntRange(min=1), help="Rows of a window of a series.  [64]")
+@click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    help="Rows from one training window to the next.  [default: a quarter of a window]",
+)
+@click.option("--time-column", help="The column of times of a table.  [default: found]")
+@click.option("--columns", help="Columns of a table to take, by name: A,B,C.  [default: all]")
+@click.option("--separator", help="Of the columns of a .csv.  [default: found]")
+@click.option(
+    "--group",
+    help="A regular expression over names of pictures: those it finds alike stay together in the "
+    "split.",
+)
 @click.option(
     "--held-out",
     type=click.IntRange(min=4),
@@ -84,10 +112,11 @@ def command(
     resume: Path | None,
     output: Path | None,
     max_distortion: float | None,
+    columns: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train on DATA: a .npy, .npz or .csv file of vectors, or `digits`.
+    """Train on DATA: a .npy, .npz, .csv or .parquet file, a folder of pictures, or `digits`.
 
     You state a quality; the multiplier between rate and distortion finds itself. Ctrl-C stops after
     saving a checkpoint; --resume goes on with the settings that the run was started with.
@@ -109,12 +138,14 @@ def command(
                 output=output,
                 stop=stop,
                 on_epoch=bar.update,
+                on_data=_say_data,
+                columns=() if columns is None else tuple(columns.split(",")),
                 **options,
             )
     if as_json:
         click.echo(json.dumps(card, indent=1))
         return
-    bound, rate = card["bound"], card["bits_per_element"]
+    bound, rate, model = card["bound"], card["bits_per_element"], card["model"]
     reached = f"{bound['metric']} {card['distortion']:.4g} on {card['samples']} held-out samples"
     click.echo(
         f"{output}: {reached} (bound {bound['value']:g}), "
@@ -122,6 +153,19 @@ def command(
         f"{card['packet_bytes'] / card['samples']:.2f} bytes a sample, "
         f"{card['training']['epochs']} epochs in {card['training']['seconds']:.0f} s"
     )
+    elements = math.prod(model["shape"])
+    click.echo(
+        f"{model['kind']}: {model['encoder_macs'] / elements:,.0f} multiply-adds an element to "
+        f"encode, {model['decoder_macs'] / elements:,.0f} to decode"
+    )
+
+
+def _say_data(dataset: Any) -> None:
+    """What was noticed while reading, on stderr."""
+    for note in dataset.notes:
+        say(note)
+    for one in dataset.skipped:
+        say(f"skipped {one.name}: {one.why}")
 
 
 def _only(context: click.Context, allowed: set[str]) -> None:

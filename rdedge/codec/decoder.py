@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from os import PathLike
 
@@ -14,6 +15,8 @@ from rdedge.coding.quantiser import dequantise
 from rdedge.coding.rans import Backend
 from rdedge.engine.runner import open_runner
 from rdedge.errors import FormatError, MismatchError
+from rdedge.format.constants import MAX_IMAGE_ELEMENTS, Stream
+from rdedge.format.mask import read_mask
 from rdedge.format.packet import Packet, read_packet
 from rdedge.types import Array
 
@@ -34,7 +37,8 @@ class Decoder:
         self.spec = self.manifest.sample
         graph = self.bundle.members["decoder.onnx"]
         self.runner = open_runner(graph, "decoder.onnx", backend, threads)
-        self.symbol_codec = SymbolCodec.of(self.manifest, self.bundle.tables, coder)
+        self.symbol_codec = SymbolCodec.of(self.bundle, coder)
+        self._quantisers = self.bundle.selection.quantisers
 
     def decode(self, data: bytes | memoryview) -> Array:
         """One packet -> (N, *shape) in the dtype and the units of the source.
@@ -60,16 +64,49 @@ class Decoder:
 
     def decode_packet(self, packet: Packet) -> Array:
         """A parsed packet -> its samples."""
-        return self.reconstruct(self.symbol_codec.unpack(packet))
+        shape = self._shape(packet)
+        rows = math.prod(self.manifest.grid(shape))
+        x_hat = self.reconstruct(self.symbol_codec.unpack(packet, rows), shape)
+        mask = packet.streams.get(Stream.MASK)
+        if mask is not None:
+            if self.spec.kind != "series" or not np.issubdtype(x_hat.dtype, np.floating):
+                raise FormatError("packet: a mask of values that cannot be missing")
+            x_hat[read_mask(mask, x_hat.shape)] = np.nan
+        return x_hat
 
-    def reconstruct(self, symbols: Array) -> Array:
-        """symbols: (N, C) int32 -> (N, *shape) in the dtype of the source."""
-        x_hat = np.empty((len(symbols), *self.spec.shape), self.spec.dtype)
-        rows = max(1, BLOCK_ELEMENTS // self.spec.elements)
+    def _shape(self, packet: Packet) -> tuple[int, ...]:
+        if packet.shape is None:
+            return self.spec.shape
+        elements = packet.sample_count * math.prod(packet.shape)
+        if packet.shape == self.spec.shape or not self.spec.allows(packet.shape):
+            raise MismatchError(
+                f"the packet holds samples of shape {packet.shape}",
+                expected=f"another than {self.spec.shape} only for images",
+            )
+        if elements > MAX_IMAGE_ELEMENTS:
+            raise FormatError(
+                f"packet: images of {elements} elements", expected=f"at most {MAX_IMAGE_ELEMENTS}"
+            )
+        return packet.shape
+
+    def reconstruct(self, symbols: Array, shape: tuple[int, ...] | None = None) -> Array:
+        """symbols: (N, R * L) int32 -> (N, *shape) in the dtype of the source.
+
+        shape: of a sample; None: the manifest's.
+        """
+        shape = self.spec.shape if shape is None else shape
+        grid = self.manifest.grid(shape)
+        x_hat = np.empty((len(symbols), *shape), self.spec.dtype)
+        symbols = symbols.reshape(-1, *grid, self.manifest.latents)
+        rows = max(1, BLOCK_ELEMENTS // math.prod(shape))
         for i in range(0, len(symbols), rows):
-            y_hat = dequantise(symbols[i : i + rows], self.manifest.levels[0].step)
-            block = self.runner.run(y_hat).reshape(-1, *self.spec.shape)
-            x_hat[i : i + rows] = from_network(block, self.spec.dtype)
+            y_hat = dequantise(
+                symbols[i : i + rows], self.manifest.levels[0].step, self._quantisers
+            )
+            block = self.runner.run(y_hat)
+            if grid:
+                block = block[:, : shape[0], : shape[1]]
+            x_hat[i : i + rows] = from_network(block.reshape(-1, *shape), self.spec.dtype)
         return x_hat
 
     def require(self, identity: bytes) -> None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 
 import numpy as np
 
 from rdedge.bundle.bundle import Bundle
-from rdedge.codec.preprocess import BLOCK_ELEMENTS, refuse_non_finite, to_network
+from rdedge.codec.preprocess import (
+    BLOCK_ELEMENTS,
+    enlarge,
+    fill_missing,
+    refuse_non_finite,
+    to_network,
+)
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.quantiser import quantise
 from rdedge.coding.rans import Backend
 from rdedge.engine.runner import open_runner
 from rdedge.errors import ShapeError, ValueRangeError
-from rdedge.format.constants import MAX_SAMPLES
+from rdedge.format.constants import MAX_SAMPLES, Stream
+from rdedge.format.mask import write_mask
 from rdedge.types import Array
 
 
@@ -38,40 +46,62 @@ class Encoder:
         self.spec = self.manifest.sample
         graph = self.bundle.members["encoder.onnx"]
         self.runner = open_runner(graph, "encoder.onnx", backend, threads)
-        self.symbol_codec = SymbolCodec.of(self.manifest, self.bundle.tables, coder)
+        self.symbol_codec = SymbolCodec.of(self.bundle, coder)
         self._step = self.manifest.levels[0].step
-        self._rows = max(1, BLOCK_ELEMENTS // self.spec.elements)
+        self._quantisers = self.bundle.selection.quantisers
 
-    def encode(self, x: Array) -> bytes:
+    def encode(self, x: Array, streams: Mapping[Stream, bytes] | None = None) -> bytes:
         """x: (N, *shape) in the dtype and the units of the source, N from 1 to 2^24 -> one packet.
 
-        Raises ShapeError for another shape or dtype, ValueRangeError for NaN, infinity and values
-        beyond what can be coded.
+        Images of one packet have one height and width. NaN in a series is a missing value.
+        streams: to travel in the packet, such as times. Raises ShapeError for another shape or
+        dtype, ValueRangeError for infinity, NaN in what is no series, and values beyond what can
+        be coded.
         """
-        return self.symbol_codec.pack(self.symbols(x).reshape(-1), len(x))
+        x = self._checked(x)
+        shape = None if x.shape[1:] == self.spec.shape else x.shape[1:]
+        mask = None
+        if self.spec.kind == "series":
+            x, mask = fill_missing(x)
+        if mask is not None:
+            streams = {**(streams or {}), Stream.MASK: write_mask(mask)}
+        symbols = self._symbols(x)
+        return self.symbol_codec.pack(symbols.reshape(-1), len(x), shape=shape, streams=streams)
 
     def encode_stream(self, batches: Iterable[Array]) -> Iterator[bytes]:
         """One packet for each batch, as they come."""
         return map(self.encode, batches)
 
     def symbols(self, x: Array) -> Array:
-        """X as for encode -> symbols (N, C) int32."""
+        """X as for encode -> symbols (N, R * L) int32."""
+        x = self._checked(x)
+        return self._symbols(fill_missing(x)[0] if self.spec.kind == "series" else x)
+
+    def _checked(self, x: Array) -> Array:
         x = self.spec.check_batch(x)
         if not 1 <= len(x) <= MAX_SAMPLES:
             raise ShapeError(f"a batch of {len(x)} samples", expected=f"1 to {MAX_SAMPLES}")
-        symbols = np.empty((len(x), self.symbol_codec.latents), np.int32)
-        if len(x) <= self._rows:
+        return x
+
+    def _symbols(self, x: Array) -> Array:
+        """X checked and without NaN -> symbols (N, R * L) int32."""
+        if self.spec.kind == "image":
+            x = enlarge(x, self.manifest.patch)
+        grid = self.manifest.grid(x.shape[1:])
+        symbols = np.empty((len(x), math.prod(grid) * self.manifest.latents), np.int32)
+        rows = max(1, BLOCK_ELEMENTS // math.prod(x.shape[1:]))
+        if len(x) <= rows:
             self._quantise(x, symbols)
             return symbols
-        for i in range(0, len(x), self._rows):
-            self._quantise(x[i : i + self._rows], symbols[i : i + self._rows])
+        for i in range(0, len(x), rows):
+            self._quantise(x[i : i + rows], symbols[i : i + rows])
         return symbols
 
     def _quantise(self, x: Array, symbols: Array) -> None:
         """A block of samples -> its rows of symbols."""
-        y = self.runner.run(to_network(x))
+        y = self.runner.run(to_network(x)).reshape(-1)
         try:
-            quantise(y.reshape(-1), self._step, self.manifest.rounding, symbols.reshape(-1))
+            quantise(y, self._step, self.manifest.rounding, symbols.reshape(-1), self._quantisers)
         except ValueRangeError as error:
             refuse_non_finite(x)
             raise ValueRangeError(

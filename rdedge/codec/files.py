@@ -15,10 +15,12 @@ from rdedge.codec.encoder import Encoder
 from rdedge.data import sinks
 from rdedge.data.files import refuse_existing, write_file
 from rdedge.data.sources import Source, SourceKind
+from rdedge.data.times import Times
 from rdedge.errors import ConfigError, FormatError, OutputError
-from rdedge.format.constants import MAX_SAMPLES
+from rdedge.format.constants import MAX_SAMPLES, Stream
 from rdedge.format.container import Container, ContainerWriter
 from rdedge.format.envelope import Envelope
+from rdedge.format.times import read_times, write_times
 from rdedge.types import Array
 
 DEFAULT_BATCH = 4096
@@ -53,7 +55,11 @@ def compress(
     for source in inputs:
         x = encoder.spec.check_batch(source.samples)
         started = time.perf_counter()
-        packets = [encoder.encode(x[i : i + batch]) for i in range(0, len(x), batch)]
+        times = None if source.times is None else {Stream.TIMES: write_times(source.times)}
+        packets = [
+            encoder.encode(x[i : i + batch], times if i == 0 else None)
+            for i in range(0, len(x), batch)
+        ]
         seconds = time.perf_counter() - started
         envelope = Envelope(
             identity,
@@ -76,17 +82,18 @@ def compress(
 
 @dataclass(frozen=True)
 class Restored:
-    """One source as it comes out of a container. detail: as in sources.Source."""
+    """One source as it comes out of a container. detail, times: as in sources.Source."""
 
     name: str
     kind: SourceKind
     samples: Array
     detail: dict[str, Any]
+    times: Times | None = None
 
     @property
     def data(self) -> bytes:
         """The file that it came from, with these samples."""
-        return sinks.to_bytes(self.samples, self.kind, self.detail)
+        return sinks.to_bytes(self.samples, self.kind, self.detail, self.times)
 
 
 def restore(decoder: Decoder, container: Container) -> Iterator[Restored]:
@@ -97,10 +104,17 @@ def restore(decoder: Decoder, container: Container) -> Iterator[Restored]:
         decoder.require(envelope.codec_identity)
         if not packets:
             raise FormatError(f"container: envelope {i} has no packet", expected="at least one")
-        samples = np.concatenate([decoder.decode_packet(packet) for packet in packets])
+        decoded = [decoder.decode_packet(packet) for packet in packets]
+        if any(x.shape[1:] != decoded[0].shape[1:] for x in decoded):
+            raise FormatError(f"container: envelope {i} has samples of several shapes")
+        samples = np.concatenate(decoded)
+        stream = packets[0].streams.get(Stream.TIMES)
+        times: Times | None = None
+        if stream is not None and decoder.spec.kind == "series":
+            times = read_times(stream, len(samples) * decoder.spec.shape[0])
         kind: SourceKind = envelope.source_kind or "npy"  # type: ignore[assignment]
         name = envelope.source_name or f"batch-{i:06}.npy"
-        yield Restored(name, kind, samples, envelope.source_detail or {})
+        yield Restored(name, kind, samples, envelope.source_detail or {}, times)
 
 
 def decompress(
@@ -120,7 +134,7 @@ def decompress(
         except OSError as error:
             raise OutputError(f"cannot make {target.parent}: {error.strerror}") from error
         write_file(target, data, force=force)
-        done.append((restored.name, len(restored.samples)))
+        done.append((target.relative_to(folder).as_posix(), len(restored.samples)))
     return done
 
 
@@ -129,7 +143,10 @@ def _targets(container: Container, folder: Path, force: bool) -> list[Path]:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file", expected="a folder to write into")
     for i in range(len(container.entries)):
-        target = folder / (container.batch(i)[0].source_name or f"batch-{i:06}.npy")
+        envelope = container.batch(i)[0]
+        name = envelope.source_name or f"batch-{i:06}.npy"
+        kind: SourceKind = envelope.source_kind or "npy"  # type: ignore[assignment]
+        target = folder / sinks.restored_name(name, kind, envelope.source_detail or {})
         # Names cannot hold "..", but a link that lies in the folder can lead out of it.
         if not target.parent.resolve().is_relative_to(folder.resolve()) or target.is_symlink():
             raise OutputError(

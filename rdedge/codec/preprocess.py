@@ -1,4 +1,7 @@
-"""Samples as the source has them <-> float32 in raw units, as the graphs want them."""
+"""Samples as the source has them <-> float32 in raw units, as the graphs want them.
+
+FORMAT.md, section 5, says what happens to missing values, to the edges of images and to integers.
+"""
 
 from __future__ import annotations
 
@@ -64,3 +67,36 @@ def from_network(x_hat: Array, dtype: str) -> Array:
     wide = np.rint(x_hat.astype(np.float64))
     high = float(info.max) if target.itemsize == 4 else float(np.nextafter(float(info.max), 0.0))
     return np.clip(wide, float(info.min), high).astype(target)
+
+
+def fill_missing(x: Array) -> tuple[Array, Array | None]:
+    """x: (N, T, C), NaN where a value is missing -> the same without NaN, and the mask (N, T, C)
+    bool, True where missing; None where nothing is.
+
+    Filled by interpolation between the neighbours in time; a channel without any value in a window
+    gets the mean of the other windows' values, or 0.
+    """
+    if not np.issubdtype(x.dtype, np.floating):
+        return x, None
+    missing = np.isnan(x)
+    if not missing.any():
+        return x, None
+    filled = x.copy()
+    times = np.arange(x.shape[1])
+    for n, c in np.argwhere(missing.any(axis=1)):
+        gaps = missing[n, :, c]
+        if gaps.all():
+            values = x[:, :, c][~missing[:, :, c]]
+            # In float64: a sum of large float32 overflows.
+            filled[n, :, c] = values.astype(np.float64).mean() if values.size else 0.0
+        else:
+            filled[n, gaps, c] = np.interp(times[gaps], times[~gaps], x[n, ~gaps, c])
+    return filled, missing
+
+
+def enlarge(x: Array, patch: int) -> Array:
+    """x: (N, H, W, C) -> (N, H', W', C), multiples of patch, the last row and column repeated."""
+    down, right = -x.shape[1] % patch, -x.shape[2] % patch
+    if not down and not right:
+        return x
+    return np.pad(x, ((0, 0), (0, down), (0, right), (0, 0)), mode="edge")

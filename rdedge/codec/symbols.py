@@ -2,46 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from rdedge.bundle.manifest import Manifest
+from rdedge.bundle.bundle import Bundle
 from rdedge.coding.rans import Backend, Coder
+from rdedge.coding.selection import Selection, Selector
 from rdedge.coding.tables import Tables
 from rdedge.errors import FormatError, MismatchError, TruncatedError, UnsupportedError
 from rdedge.format.constants import Stream
 from rdedge.format.packet import LEARNED, Packet, Run
 from rdedge.types import Array
 
+_NO_CLASSES = np.zeros(1, np.uint16)
+
 
 class SymbolCodec:
     """The symbols of samples of one codec <-> packets.
 
-    key: 4 bytes. tables: one for each latent. levels: how many the bundle has.
+    key: 4 bytes. levels: how many the bundle has.
     """
 
     def __init__(
-        self, key: bytes, tables: Tables, levels: int, backend: Backend | None = None
+        self,
+        key: bytes,
+        tables: Tables,
+        selection: Selection,
+        levels: int = 1,
+        backend: Backend | None = None,
     ) -> None:
         self.key = key
-        self.latents = len(tables)
+        self.latents = selection.latents
         self.levels = levels
-        self.coder = Coder(tables, np.arange(len(tables), dtype=np.uint16), backend)
+        self.selector = Selector(selection, tables, numpy=backend == "numpy")
+        index = selection.fixed
+        self.fixed = index is not None
+        if index is None:
+            index = selection.selectors if len(selection.selectors) else _NO_CLASSES
+        self.coder = Coder(tables, index, backend)
 
     @staticmethod
-    def of(manifest: Manifest, tables: Tables, backend: Backend | None = None) -> SymbolCodec:
-        return SymbolCodec(manifest.key, tables, len(manifest.levels), backend)
+    def of(bundle: Bundle, backend: Backend | None = None) -> SymbolCodec:
+        manifest = bundle.manifest
+        return SymbolCodec(
+            manifest.key, bundle.tables, bundle.selection, len(manifest.levels), backend
+        )
 
-    def pack(self, symbols: Array, count: int, lanes: int | None = None) -> bytes:
-        """symbols: (count * C,) int32, sample after sample -> a packet."""
-        coded = self.coder.encode(symbols, lanes)
-        streams = {Stream.LATENTS: coded.latents}
+    def pack(
+        self,
+        symbols: Array,
+        count: int,
+        lanes: int | None = None,
+        *,
+        shape: tuple[int, ...] | None = None,
+        streams: Mapping[Stream, bytes] | None = None,
+    ) -> bytes:
+        """symbols: (rows * L,) int32, sample after sample -> a packet of count samples.
+
+        shape: of a sample, where it is not the manifest's. streams: to travel beside.
+        """
+        if self.fixed:
+            coded = self.coder.encode(symbols, lanes)
+        else:
+            classes = self.selector.choose(symbols)
+            rows = symbols.size // self.latents
+            index = np.concatenate(
+                [
+                    np.tile(self.selector.selection.selectors, rows),
+                    self.selector.index(classes, rows),
+                ]
+            )
+            coded = self.coder.encode(np.concatenate([classes, symbols]), lanes, index)
+        found = {**(streams or {}), Stream.LATENTS: coded.latents}
         if coded.escapes:
-            streams[Stream.ESCAPES] = coded.escapes
+            found[Stream.ESCAPES] = coded.escapes
         runs = (Run(LEARNED, 0, count),)
-        return Packet(self.key, runs, streams, coded.lanes).to_bytes()
+        return Packet(self.key, runs, found, coded.lanes, shape).to_bytes()
 
-    def unpack(self, packet: Packet) -> Array:
-        """A packet -> symbols (N, C) int32. Raises a FormatError of FORMAT.md, section 7."""
+    def unpack(self, packet: Packet, rows: int = 1) -> Array:
+        """A packet of samples of so many rows -> symbols (N, rows * L) int32.
+
+        Raises a FormatError of FORMAT.md, section 7.
+        """
         if packet.codec_key != self.key:
             raise MismatchError(
                 f"the packet was made by the codec {packet.codec_key.hex()}",
@@ -54,20 +97,25 @@ class SymbolCodec:
                     f"a run of codec {run.codec} at level {run.level}",
                     expected=f"codec {LEARNED}, level 0 to {self.levels - 1}",
                 )
-        if packet.shape is not None:
-            raise MismatchError(
-                f"the packet holds samples of shape {packet.shape}",
-                expected="the shape of the manifest",
-            )
         if Stream.LATENTS not in packet.streams:
             raise TruncatedError("the packet has no latents", expected="a stream of latents")
         escapes = packet.streams.get(Stream.ESCAPES, b"")
         if not escapes and Stream.ESCAPES in packet.streams:
             raise FormatError("the packet has an empty stream of escapes", expected="none")
-        symbols = self.coder.decode(
-            packet.streams[Stream.LATENTS],
-            escapes,
-            packet.sample_count * self.latents,
-            packet.lanes,
-        )
-        return symbols.reshape(-1, self.latents)
+        latents = packet.streams[Stream.LATENTS]
+        rows *= packet.sample_count
+        count = rows * self.latents
+        if self.fixed:
+            symbols = self.coder.decode(latents, escapes, count, packet.lanes)
+        else:
+            choices = rows * self.selector.choices
+            symbols = self.coder.decode_then(
+                latents,
+                escapes,
+                choices,
+                packet.lanes,
+                lambda classes: self.selector.index(classes, rows),
+                count,
+                rows * self.selector.least,
+            )[choices:]
+        return symbols.reshape(packet.sample_count, -1)

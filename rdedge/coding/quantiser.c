@@ -51,3 +51,37 @@ EXPORT int64_t rdedge_quantise(const float *restrict y, int64_t n, float inverse
     }
     return -1;
 }
+
+/* The same with a step and a rounding for each place of a row: inverse_steps, roundings: [period];
+   n is a multiple of period. */
+EXPORT int64_t rdedge_quantise_by(const float *restrict y, int64_t n,
+                                  const float *restrict inverse_steps,
+                                  const float *restrict roundings, int64_t period,
+                                  int32_t *restrict symbols)
+{
+    for (int64_t row = 0; row < n; row += period) {
+        int32_t all_fine = -1;
+        for (int64_t j = 0; j < period; j++) {
+            float v = y[row + j] * inverse_steps[j], magnitude;
+            int32_t bits, sign, fine;
+            memcpy(&bits, &v, sizeof bits);
+            sign = bits < 0 ? -1 : 0;
+            bits &= 0x7fffffff;
+            memcpy(&magnitude, &bits, sizeof bits);
+            magnitude += roundings[j];
+            memcpy(&bits, &magnitude, sizeof bits);
+            fine = bits < LIMIT_BITS ? -1 : 0;
+            all_fine &= fine;
+            bits &= fine;
+            memcpy(&magnitude, &bits, sizeof bits);
+            symbols[row + j] = ((int32_t)magnitude ^ sign) - sign;
+        }
+        for (int64_t j = 0; !all_fine && j < period; j++) {
+            float v = y[row + j] * inverse_steps[j];
+            float magnitude = (v < 0.0f ? -v : v) + roundings[j];
+            if (!(magnitude < 2147483648.0f))
+                return row + j;
+        }
+    }
+    return -1;
+}

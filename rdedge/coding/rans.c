@@ -27,7 +27,7 @@
 #endif
 #endif
 
-#define ABI 3
+#define ABI 4
 #define PRECISION 16
 #define TOTAL 65536u
 #define LOWER ((uint64_t)1 << 31)
@@ -316,7 +316,7 @@ static const DecodeEntry *later_entry(const DecodeEntry *entries, const Table *t
     return entry;
 }
 
-/* n symbols, the first with index[j] and lane i & mask. */
+/* n symbols, the first with index[j], lane i & mask and place i of symbols. */
 INLINE void decode_run(const Model *m, int32_t *symbols, int64_t i, int64_t j, int64_t n,
                        int64_t mask, uint64_t *states, Input *in, int how)
 {
@@ -357,12 +357,13 @@ INLINE void decode_run(const Model *m, int32_t *symbols, int64_t i, int64_t j, i
     in->word = w;
 }
 
-INLINE void decode_all(const Model *m, int32_t *symbols, int64_t n, int64_t lanes,
+/* Symbols begin to end of the stream; the first of them with index[0]. */
+INLINE void decode_all(const Model *m, int32_t *symbols, int64_t begin, int64_t end, int64_t lanes,
                        uint64_t *states, Input *in, int how)
 {
-    int64_t i = 0, j = 0;
-    while (i < n) {
-        int64_t run = n - i;
+    int64_t i = begin, j = 0;
+    while (i < end) {
+        int64_t run = end - i;
         int64_t words = (in->words_end - in->word) >> 2;
         if (!(how & ONE_TABLE) && run > m->period - j)
             run = m->period - j;
@@ -384,12 +385,24 @@ INLINE void decode_all(const Model *m, int32_t *symbols, int64_t n, int64_t lane
     }
 }
 
-/* Decodes n symbols from the stream data[bytes] and its escapes. Returns OK or what is wrong. */
-EXPORT int32_t rdedge_rans_decode(const Model *model, const uint8_t *data, int64_t bytes,
-                                  const uint8_t *escapes, int64_t escape_bytes, int64_t n,
-                                  int64_t lanes, int32_t *symbols)
-{
+/* A stream that is being decoded: what codes the next symbols may follow from those before. */
+typedef struct {
     uint64_t states[LANES_MAX];
+    Input in;
+    int64_t lanes;
+    int64_t done; /* symbols so far */
+} Decoding;
+
+EXPORT int64_t rdedge_rans_decoding_bytes(void)
+{
+    return (int64_t)sizeof(Decoding);
+}
+
+/* Starts on the stream data[bytes] and its escapes. Returns OK or what is wrong. */
+EXPORT int32_t rdedge_rans_decode_start(Decoding *d, const uint8_t *data, int64_t bytes,
+                                        const uint8_t *escapes, int64_t escape_bytes,
+                                        int64_t lanes)
+{
     int64_t head = 8 * lanes;
     if (lanes == 1)
         head = bytes <= 8 ? bytes : 5 + ((bytes - 5) & 3);
@@ -401,35 +414,66 @@ EXPORT int32_t rdedge_rans_decode(const Model *model, const uint8_t *data, int64
         uint64_t x = 0;
         for (int64_t k = head - 1; k >= 0; k--)
             x = x << 8 | data[k];
-        states[0] = x;
+        d->states[0] = x;
         if (head && !data[head - 1] && !(head == 5 && bytes > 8))
             return STATE_FORM;
         if (x >= UPPER || (bytes > 8 && x < LOWER))
             return STATE_FORM;
     } else {
         for (int64_t k = 0; k < lanes; k++) {
-            states[k] = load32(data + 8 * k) | (uint64_t)load32(data + 8 * k + 4) << 32;
-            if (states[k] < LOWER || states[k] >= UPPER)
+            d->states[k] = load32(data + 8 * k) | (uint64_t)load32(data + 8 * k + 4) << 32;
+            if (d->states[k] < LOWER || d->states[k] >= UPPER)
                 return STATE_FORM;
         }
     }
-    Input in = {data + head, data + bytes, escapes, escapes + escape_bytes, OK};
-    if (lanes == 1 && model->period == 1)
-        decode_all(model, symbols, n, 1, states, &in, ONE_TABLE | ONE_LANE);
-    else if (lanes == 1)
-        decode_all(model, symbols, n, 1, states, &in, ONE_LANE);
+    d->in = (Input){data + head, data + bytes, escapes, escapes + escape_bytes, OK};
+    d->lanes = lanes;
+    d->done = 0;
+    return OK;
+}
+
+/* The next n symbols, with the model's index from its start, to symbols[0] on. */
+EXPORT void rdedge_rans_decode_some(Decoding *d, const Model *model, int64_t n, int32_t *symbols)
+{
+    int64_t begin = d->done, end = begin + n;
+    Input in = d->in; /* a copy, so that its fields can stay in registers */
+    symbols -= begin;
+    if (d->lanes == 1 && model->period == 1)
+        decode_all(model, symbols, begin, end, 1, d->states, &in, ONE_TABLE | ONE_LANE);
+    else if (d->lanes == 1)
+        decode_all(model, symbols, begin, end, 1, d->states, &in, ONE_LANE);
     else if (model->period == 1)
-        decode_all(model, symbols, n, lanes, states, &in, ONE_TABLE);
+        decode_all(model, symbols, begin, end, d->lanes, d->states, &in, ONE_TABLE);
     else
-        decode_all(model, symbols, n, lanes, states, &in, 0);
-    if (in.word != in.words_end)
+        decode_all(model, symbols, begin, end, d->lanes, d->states, &in, 0);
+    d->in = in;
+    d->done = end;
+}
+
+/* Whether the stream ends where the symbols do. Returns OK or what is wrong. */
+EXPORT int32_t rdedge_rans_decode_end(const Decoding *d)
+{
+    if (d->in.word != d->in.words_end)
         return WORDS_LEFT;
-    for (int64_t k = 0; k < lanes; k++)
-        if (states[k] != (lanes == 1 ? 0 : LOWER))
+    for (int64_t k = 0; k < d->lanes; k++)
+        if (d->states[k] != (d->lanes == 1 ? 0 : LOWER))
             return START_STATE;
-    if (in.escape_fault)
-        return in.escape_fault;
-    if (in.escape != in.escapes_end)
+    if (d->in.escape_fault)
+        return d->in.escape_fault;
+    if (d->in.escape != d->in.escapes_end)
         return ESCAPE_LEFT;
     return OK;
+}
+
+/* Decodes n symbols, all that the stream holds. Returns OK or what is wrong. */
+EXPORT int32_t rdedge_rans_decode(const Model *model, const uint8_t *data, int64_t bytes,
+                                  const uint8_t *escapes, int64_t escape_bytes, int64_t n,
+                                  int64_t lanes, int32_t *symbols)
+{
+    Decoding d;
+    int32_t fault = rdedge_rans_decode_start(&d, data, bytes, escapes, escape_bytes, lanes);
+    if (fault)
+        return fault;
+    rdedge_rans_decode_some(&d, model, n, symbols);
+    return rdedge_rans_decode_end(&d);
 }

@@ -7,6 +7,7 @@ symbols == coder.decode(coded.latents, coded.escapes, len(symbols), coded.lanes)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
@@ -35,6 +36,8 @@ UNEARNED_MAX = 1 << 20
 _ESTIMATE_PLACES = 4096
 
 Int32s = NDArray[np.int32]
+Index = NDArray[np.uint16]
+Then = Callable[[Int32s], Index]
 Backend = Literal["c", "numpy"]
 
 
@@ -48,9 +51,15 @@ class Coded:
 
 
 class _Implementation(Protocol):
-    def encode(self, symbols: Int32s, lanes: int) -> tuple[bytes, bytes]: ...
+    def encode(
+        self, symbols: Int32s, lanes: int, index: Index | None = None
+    ) -> tuple[bytes, bytes]: ...
 
     def decode(self, latents: bytes, escapes: bytes, count: int, lanes: int) -> Int32s: ...
+
+    def decode_then(
+        self, latents: bytes, escapes: bytes, count: int, lanes: int, then: Then, rest: int
+    ) -> Int32s: ...
 
 
 def choose_lanes(bits: float) -> int:
@@ -101,9 +110,12 @@ class Coder:
             self.backend = "c"
             self._coder = NativeCoder(library, tables, self.index)
 
-    def encode(self, symbols: Int32s, lanes: int | None = None) -> Coded:
+    def encode(
+        self, symbols: Int32s, lanes: int | None = None, index: Index | None = None
+    ) -> Coded:
         """Code symbols, (n,) int32, any n and any values.
 
+        index: the table of each symbol, (n,) uint16, each below T, in place of the coder's own.
         lanes: a power of two from 1 to 4096, or None to choose by the size. The answer's lanes are
         those used: lanes=1 becomes 2 for more than 2^20 symbols that take so few bytes that no
         decoder could tell them from a forged count.
@@ -114,15 +126,15 @@ class Coder:
                 f"symbols of shape {symbols.shape} and dtype {symbols.dtype}", expected="(n,) int32"
             )
         symbols = np.ascontiguousarray(symbols)
-        used = self._estimated_lanes(symbols.size) if lanes is None else _check_lanes(lanes)
-        latents, escapes = self._coder.encode(symbols, used)
+        used = self._estimated_lanes(symbols.size, index) if lanes is None else _check_lanes(lanes)
+        latents, escapes = self._coder.encode(symbols, used, index)
         if lanes is None and used > 1 and 100 * 8 * used > len(latents):
             # The symbols took far fewer bits than the tables promised.
             used = choose_lanes(8.0 * (len(latents) - 8 * used))
-            latents, escapes = self._coder.encode(symbols, used)
+            latents, escapes = self._coder.encode(symbols, used, index)
         if used == 1 and not self._earned(symbols.size, len(latents)):
             used = 2
-            latents, escapes = self._coder.encode(symbols, used)
+            latents, escapes = self._coder.encode(symbols, used, index)
         return Coded(latents, escapes, used)
 
     def decode(
@@ -149,6 +161,31 @@ class Coder:
             )
         return self._coder.decode(_as_bytes(latents), _as_bytes(escapes), count, lanes)
 
+    def decode_then(
+        self,
+        latents: bytes | bytearray | memoryview,
+        escapes: bytes | bytearray | memoryview,
+        count: int,
+        lanes: int,
+        then: Then,
+        rest: int,
+        least: int,
+    ) -> Int32s:
+        """As decode, but count symbols say by which tables rest more are coded.
+
+        then: the first symbols (count,) -> the tables of the others, (rest,) uint16. least: what
+        all of them cost at least, in 2^-20 bits, which must be earned. Returns (count + rest,).
+        """
+        _check_lanes(lanes)
+        if count + rest > UNEARNED_MAX and not _pays(least, len(latents)):
+            raise FormatError(
+                f"{count + rest} symbols in {len(latents)} bytes",
+                expected="no more symbols than the bytes can hold",
+            )
+        return self._coder.decode_then(
+            _as_bytes(latents), _as_bytes(escapes), count, lanes, then, rest
+        )
+
     def _earned(self, count: int, stream_bytes: int) -> bool:
         """Whether a stream of so many bytes may hold so many symbols."""
         if count <= UNEARNED_MAX:
@@ -157,11 +194,14 @@ class Coder:
         cycles, rest = divmod(count, self.index.size)
         least = cycles * int(cost[self.index].sum()) if cycles else 0
         least += int(cost[self.index[:rest]].sum())
-        return (least - (least >> 10)) >> COST_BITS <= 8 * stream_bytes + 64
+        return _pays(least, stream_bytes)
 
-    def _estimated_lanes(self, count: int) -> int:
+    def _estimated_lanes(self, count: int, index: Index | None) -> int:
         """The lanes for count symbols, by the mean cost of their tables; integers only."""
         cost, places = self._mean_cost
+        if index is not None and index.size:
+            some = index[:: max(1, index.size // _ESTIMATE_PLACES)]
+            cost, places = int(self.tables.mean_cost[some].sum()), some.size
         return choose_lanes((cost * count // places) >> COST_BITS)
 
     @cached_property
@@ -169,6 +209,11 @@ class Coder:
         """The mean costs at some places of the index, added up, and how many places."""
         places = self.index[:: max(1, self.index.size // _ESTIMATE_PLACES)]
         return int(self.tables.mean_cost[places].sum()), places.size
+
+
+def _pays(least: int, stream_bytes: int) -> bool:
+    """Whether a stream of so many bytes may hold symbols that cost at least so much."""
+    return (least - (least >> 10)) >> COST_BITS <= 8 * stream_bytes + 64
 
 
 def _as_bytes(data: bytes | bytearray | memoryview) -> bytes:

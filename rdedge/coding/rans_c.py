@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -14,8 +16,9 @@ from rdedge.native import Library
 __all__ = ["NativeCoder"]
 
 Int32s = NDArray[np.int32]
+Index = NDArray[np.uint16]
+Then = Callable[[Int32s], Index]
 
-_TABLE = np.dtype([("minimum", "<i4"), ("regular", "<u4"), ("first", "<u4"), ("unused", "<u4")])
 _ENCODE_ENTRY_BYTES = 16
 _DECODE_ENTRY_BYTES = 8
 
@@ -35,10 +38,7 @@ class _Layout:
     def __init__(self, library: Library, tables: Tables) -> None:
         self.library = library
         self.frequencies = np.ascontiguousarray(tables.flat_frequencies)
-        self.tables = np.zeros(len(tables), _TABLE)
-        self.tables["minimum"] = tables.minimum
-        self.tables["regular"] = tables.regular
-        self.tables["first"] = tables.first
+        self.tables = tables.layout
         # As many buckets for a table, 256 to 4096, as stay in the second-level cache for all.
         room = (_BUCKETS_MAX // len(tables)).bit_length() - 1
         self.bucket_bits = max(8, min(12, room))
@@ -116,11 +116,23 @@ class NativeCoder:
         self._model_at: int = self._model.ctypes.data
         self._scratch: list[_Scratch] = []
 
-    def encode(self, symbols: Int32s, lanes: int) -> tuple[bytes, bytes]:
-        """Code symbols, (n,) int32 contiguous; returns the streams latents and escapes."""
+    def _with(self, index: Index) -> NDArray[np.uint64]:
+        """Copy struct Model with another index, which must live as long."""
+        model: NDArray[np.uint64] = self._model.copy()
+        model[4], model[5] = index.ctypes.data, index.size
+        return model
+
+    def encode(
+        self, symbols: Int32s, lanes: int, index: Index | None = None
+    ) -> tuple[bytes, bytes]:
+        """Code symbols, (n,) int32 contiguous; returns the streams latents and escapes.
+
+        index: in place of the coder's own.
+        """
         if not self._model[0]:
             self._model[0] = self._layout.encode.ctypes.data
         n = symbols.size
+        model = None if index is None or not index.size else self._with(index)
         # Where the stream ends and the escapes start, at the longest.
         border = 2 * n + n // 4096 + 8 * lanes + 64
         end = border + 5 * n
@@ -128,7 +140,7 @@ class NativeCoder:
         if end > scratch.out_bytes:
             scratch.room(end)
         start = self._library.rans_encode(
-            self._model_at,
+            self._model_at if model is None else model.ctypes.data,
             symbols.tobytes() if n <= _SMALL else symbols.ctypes.data,
             n,
             lanes,
@@ -143,12 +155,37 @@ class NativeCoder:
         self._scratch.append(scratch)
         return latents, escapes
 
-    def decode(self, latents: bytes, escapes: bytes, count: int, lanes: int) -> Int32s:
-        """Decode count symbols; raises FormatError or TruncatedError."""
+    def decode_then(
+        self, latents: bytes, escapes: bytes, count: int, lanes: int, then: Then, rest: int
+    ) -> Int32s:
+        """Decode count symbols with the coder's index, then rest with the one that they ask for."""
+        self._prepare_decode()
+        symbols = np.empty(count + rest, np.int32)
+        decoding = ctypes.create_string_buffer(self._library.rans_decoding_bytes)
+        fault = self._library.rans_decode_start(
+            decoding, latents, len(latents), escapes, len(escapes), lanes
+        )
+        if not fault:
+            at = symbols.ctypes.data
+            self._library.rans_decode_some(decoding, self._model_at, count, at)
+            index = then(symbols[:count])
+            model = self._with(index)
+            at += count * symbols.itemsize
+            self._library.rans_decode_some(decoding, model.ctypes.data, rest, at)
+            fault = self._library.rans_decode_end(decoding)
+        if fault:
+            raise fault_error(fault)
+        return symbols
+
+    def _prepare_decode(self) -> None:
         if not self._model[1]:
             entries, buckets = self._layout.decode
             self._model[3] = buckets.ctypes.data
             self._model[1] = entries.ctypes.data
+
+    def decode(self, latents: bytes, escapes: bytes, count: int, lanes: int) -> Int32s:
+        """Decode count symbols; raises FormatError or TruncatedError."""
+        self._prepare_decode()
         if count <= _SMALL:
             scratch = self._take()
             fault = self._library.rans_decode(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,8 @@ __all__ = ["NumpyCoder"]
 
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
+Index = NDArray[np.uint16]
+Then = Callable[[Int32s], Index]
 Places = NDArray[np.intp]
 Uint64s = NDArray[np.uint64]
 Words = NDArray[np.uint32]
@@ -88,6 +90,28 @@ def _lookup(tables: Tables) -> _Lookup:
     return lookup
 
 
+class _Decoding:
+    """A stream that is being decoded: what codes the next symbols may follow from those before."""
+
+    def __init__(self, latents: bytes, lanes: int) -> None:
+        states, self.words = split(latents, lanes)
+        self.states = np.array(states, np.uint64)
+        self.lanes, self.position, self.done = lanes, 0, 0
+
+    @cached_property
+    def padded(self) -> Words:
+        """Lanes may ask for words that are not there; the zeros cannot end in the start state."""
+        return np.concatenate([self.words, np.zeros(self.lanes, np.uint32)])
+
+    def end(self) -> None:
+        """Raise unless the stream ends where the symbols do."""
+        if self.position < self.words.size:
+            raise fault_error(Fault.WORDS_LEFT)
+        start = 0 if self.lanes == 1 else LOWER
+        if self.position > self.words.size or (self.states != np.uint64(start)).any():
+            raise fault_error(Fault.START_STATE)
+
+
 class NumpyCoder:
     """The coder for one set of tables and one index."""
 
@@ -96,8 +120,15 @@ class NumpyCoder:
         self._lookup = _lookup(tables)
         self._index = index
 
-    def encode(self, symbols: Int32s, lanes: int) -> tuple[bytes, bytes]:
-        """Code symbols, (n,) int32; returns the streams latents and escapes."""
+    def encode(
+        self, symbols: Int32s, lanes: int, index: Index | None = None
+    ) -> tuple[bytes, bytes]:
+        """Code symbols, (n,) int32; returns the streams latents and escapes.
+
+        index: in place of the coder's own.
+        """
+        if index is not None and index.size:
+            return NumpyCoder(self._tables, index).encode(symbols, lanes)
         escapes: list[bytes] = []
         words: list[Words] = []
         if lanes < _VECTOR_LANES:
@@ -114,19 +145,47 @@ class NumpyCoder:
 
     def decode(self, latents: bytes, escapes: bytes, count: int, lanes: int) -> Int32s:
         """Decode count symbols; raises FormatError or TruncatedError."""
-        states, words = split(latents, lanes)
+        decoding = _Decoding(latents, lanes)
         symbols = np.empty(count, np.int32)
-        outside: list[Places] = []
-        if lanes < _VECTOR_LANES:
-            self._decode_few(states, words, symbols, outside)
-        else:
-            self._decode_rows(np.array(states, np.uint64), words, symbols, outside)
-        where = np.concatenate([np.empty(0, np.intp), *outside])
-        t = self._index[where % self._index.size]
-        symbols[where] = read_escapes(
-            escapes, self._tables.minimum[t].tolist(), self._tables.regular[t].tolist()
-        )
+        outside = self._decode_some(decoding, symbols)
+        decoding.end()
+        symbols[outside] = read_escapes(escapes, *self._outlines(outside))
         return symbols
+
+    def decode_then(
+        self, latents: bytes, escapes: bytes, count: int, lanes: int, then: Then, rest: int
+    ) -> Int32s:
+        """Decode count symbols with the coder's index, then rest with the one that they ask for."""
+        decoding = _Decoding(latents, lanes)
+        symbols = np.empty(count + rest, np.int32)
+        outside = self._decode_some(decoding, symbols[:count])
+        if outside.size:
+            # Their values stand first among the escapes; what follows is not known yet.
+            values = read_escapes(escapes, *self._outlines(outside), whole=False)
+            symbols[outside] = values
+        later = NumpyCoder(self._tables, then(symbols[:count]))
+        outside_later = later._decode_some(decoding, symbols[count:])
+        decoding.end()
+        minima, regular = self._outlines(outside)
+        minima_later, regular_later = later._outlines(outside_later)
+        values = read_escapes(escapes, minima + minima_later, regular + regular_later)
+        symbols[outside_later + count] = values[outside.size :]
+        return symbols
+
+    def _outlines(self, places: Places) -> tuple[list[int], list[int]]:
+        """What read_escapes needs of the tables of these symbols."""
+        t = self._index[places % self._index.size]
+        return self._tables.minimum[t].tolist(), self._tables.regular[t].tolist()
+
+    def _decode_some(self, decoding: _Decoding, symbols: Int32s) -> Places:
+        """The next symbols of a stream; returns which of them are escapes."""
+        outside: list[Places] = []
+        if decoding.lanes < _VECTOR_LANES:
+            self._decode_few(decoding, symbols, outside)
+        else:
+            self._decode_rows(decoding, symbols, outside)
+        decoding.done += symbols.size
+        return np.concatenate([np.empty(0, np.intp), *outside])
 
     @cached_property
     def _cycle(self) -> NDArray[np.uint16]:
@@ -228,17 +287,17 @@ class NumpyCoder:
             np.add(row, starts[begin:end], row)
             np.add(row, quotient_row, row)
 
-    def _decode_few(
-        self, states: list[int], words: Words, symbols: Int32s, outside: list[Places]
-    ) -> None:
+    def _decode_few(self, decoding: _Decoding, symbols: Int32s, outside: list[Places]) -> None:
         """Symbol after symbol with Python integers."""
-        lanes = len(states)
+        lanes = decoding.lanes
+        states = decoding.states.tolist()
         index, keys, frequencies, symbol_of, last = self._lists
         period = len(index)
-        left = iter(words.tolist())
+        words = decoding.words[decoding.position :].tolist()
+        left = iter(words)
         escaped: list[int] = []
         for i in range(symbols.size):
-            lane = i % lanes
+            lane = (i + decoding.done) % lanes
             x = states[lane]
             t = index[i % period]
             key = t << PRECISION_BITS | x & _SLOT
@@ -254,31 +313,29 @@ class NumpyCoder:
             else:
                 symbols[i] = symbol_of[t] + entry
         outside.append(np.array(escaped, np.intp))
-        if next(left, None) is not None:
-            raise fault_error(Fault.WORDS_LEFT)
-        if any(x != (0 if lanes == 1 else LOWER) for x in states):
-            raise fault_error(Fault.START_STATE)
+        decoding.states[:] = states
+        decoding.position += len(words) - sum(1 for _ in left)
 
-    def _decode_rows(
-        self, states: Uint64s, words: Words, symbols: Int32s, outside: list[Places]
-    ) -> None:
-        """Block after block, each row after row."""
+    def _decode_rows(self, decoding: _Decoding, symbols: Int32s, outside: list[Places]) -> None:
+        """Block after block, each row after row; the first may begin in the middle of the lanes."""
         tables = self._tables
         symbol_of = (tables.minimum - tables.first).astype(np.int64)
         last = tables.first + tables.regular
         small = len(tables) <= _SLOT_TABLES_MAX
-        # Lanes may ask for words that are not there; the zeros cannot end in the start state.
-        padded = np.concatenate([words, np.zeros(states.size, np.uint32)])
-        position = 0
-        for start in range(0, symbols.size, _BLOCK):
-            stop = min(start + _BLOCK, symbols.size)
+        ahead = -decoding.done % decoding.lanes
+        starts = (
+            [0, *range(ahead, symbols.size, _BLOCK)] if ahead else range(0, symbols.size, _BLOCK)
+        )
+        for start in starts:
+            first = (decoding.done + start) % decoding.lanes
+            stop = min(start + (ahead if first else _BLOCK), symbols.size)
             places = self._places(start, stop)
             keys = np.empty(stop - start, np.intp)
             if places.size > 1:
                 np.left_shift(places, PRECISION_BITS, keys)
             else:
                 keys.fill(int(places[0]) << PRECISION_BITS)
-            position = self._decode_block(states, padded, words.size, position, keys, small)
+            self._decode_block(decoding, decoding.states[first:], keys, small)
             if small:
                 entries = self._lookup.slot_entries.take(keys).astype(np.int64)
             else:
@@ -287,21 +344,14 @@ class NumpyCoder:
             escaped = np.flatnonzero(entries == last[places])
             if escaped.size:
                 outside.append(escaped + start)
-        if position < words.size:
-            raise fault_error(Fault.WORDS_LEFT)
-        if position > words.size or (states != np.uint64(LOWER)).any():
-            raise fault_error(Fault.START_STATE)
 
     def _decode_block(
-        self,
-        states: Uint64s,
-        words: Words,
-        size: int,
-        position: int,
-        keys: Places,
-        small: bool,
-    ) -> int:
-        """The rows of a block. keys: the tables, shifted; gets the slots too. Returns position."""
+        self, decoding: _Decoding, states: Uint64s, keys: Places, small: bool
+    ) -> None:
+        """The rows of a block. states: of the lanes of its rows. keys: the tables, shifted; gets
+        the slots too.
+        """
+        words, size, position = decoding.padded, decoding.words.size, decoding.position
         lanes = states.size
         slot_mask = np.full(lanes, _SLOT, np.uint64)
         shift = np.full(lanes, PRECISION_BITS, np.uint64)
@@ -344,4 +394,4 @@ class NumpyCoder:
             position += where.size
             if position > size:
                 break
-        return position
+        decoding.position = position

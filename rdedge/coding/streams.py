@@ -57,8 +57,12 @@ def split(latents: bytes, lanes: int) -> tuple[list[int], Words]:
     return states.tolist(), np.frombuffer(latents, "<u4", offset=head)
 
 
-def read_escapes(escapes: bytes, minimum: list[int], regular: list[int]) -> list[int]:
-    """The symbols of the escapes, in order; minimum and regular are of their tables."""
+def read_escapes(
+    escapes: bytes, minimum: list[int], regular: list[int], *, whole: bool = True
+) -> list[int]:
+    """The symbols of the escapes, in order; minimum and regular are of their tables. whole: raise
+    where more follow.
+    """
     symbols = []
     position = 0
     for low, n in zip(minimum, regular, strict=True):
@@ -72,6 +76,6 @@ def read_escapes(escapes: bytes, minimum: list[int], regular: list[int]) -> list
         if not -(1 << 31) <= symbol < 1 << 31:
             raise fault_error(Fault.ESCAPE_FORM)
         symbols.append(symbol)
-    if position != len(escapes):
+    if whole and position != len(escapes):
         raise fault_error(Fault.ESCAPE_LEFT)
     return symbols

@@ -27,6 +27,7 @@ __all__ = [
     "escape_values",
     "integer_frequencies",
     "tables_from_counts",
+    "varint_lengths",
 ]
 
 PRECISION_BITS = 16
@@ -36,6 +37,8 @@ TABLES_MAX = 65535
 
 # Costs are integers, so that all machines choose the same number of lanes: 1 bit is 2^20 units.
 COST_BITS = 20
+
+_TABLE = np.dtype([("minimum", "<i4"), ("regular", "<u4"), ("first", "<u4"), ("unused", "<u4")])
 
 Frequencies = NDArray[np.uint16]
 Int32s = NDArray[np.int32]
@@ -108,15 +111,31 @@ class Tables:
         )
 
     @cached_property
+    def layout(self) -> NDArray[np.void]:
+        """Array of struct Table of the C library, (T,)."""
+        layout = np.zeros(len(self), _TABLE)
+        layout["minimum"], layout["regular"], layout["first"] = (
+            self.minimum,
+            self.regular,
+            self.first,
+        )
+        return layout
+
+    @cached_property
+    def costs(self) -> Int64s:
+        """Cost of every entry of all tables, in 2^-20 bits, rounded down."""
+        return _costs(self.flat_frequencies)
+
+    @cached_property
     def mean_cost(self) -> Int64s:
         """Entropy of each table, (T,), in 2^-20 bits."""
-        cost = _costs(self.flat_frequencies) * self.flat_frequencies.astype(np.int64)
+        cost = self.costs * self.flat_frequencies.astype(np.int64)
         return np.add.reduceat(cost, self.first) >> PRECISION_BITS
 
     @cached_property
     def least_cost(self) -> Int64s:
         """Cost of the cheapest entry of each table, (T,), in 2^-20 bits."""
-        return np.minimum.reduceat(_costs(self.flat_frequencies), self.first)
+        return np.minimum.reduceat(self.costs, self.first)
 
     def to_bytes(self) -> bytes:
         """The member tables.bin of a bundle."""
@@ -350,10 +369,10 @@ def cross_entropy_bits(symbols: Int32s, index: NDArray[np.uint16], tables: Table
     f = tables.flat_frequencies[tables.first[t] + entry].astype(np.float64)
     bits = float(np.sum(PRECISION_BITS - np.log2(f)))
     values = escape_values(flat[outside], minimum[outside], regular[outside])
-    return bits + 8.0 * float(np.sum(_varint_lengths(values)))
+    return bits + 8.0 * float(np.sum(varint_lengths(values)))
 
 
-def _varint_lengths(values: NDArray[np.uint64]) -> Int64s:
+def varint_lengths(values: NDArray[np.uint64]) -> Int64s:
     lengths = np.ones(values.shape, np.int64)
     for shift in range(7, 35, 7):
         lengths += values >= np.uint64(1 << shift)

@@ -75,11 +75,11 @@ def check(bundle: Bundle) -> list[Checked]:
     symbols = encoder.symbols(reference.inputs)
     differing = float((symbols != reference.symbols).mean())
     outputs = decoder.reconstruct(reference.symbols).astype(np.float64)
-    difference = float(np.abs(outputs - reference.outputs).max()) / manifest.scale.std
+    difference = float(np.abs(outputs - reference.outputs).max()) / manifest.scale.spread
     # An integer that rounds the other way differs by one unit, however close the floats were.
     unit = 1.0 if np.issubdtype(reference.outputs.dtype, np.integer) else 0.0
     output_limit = max(
-        min(limits.max_output_difference, _MOST_OUTPUT_DIFFERENCE), unit / manifest.scale.std
+        min(limits.max_output_difference, _MOST_OUTPUT_DIFFERENCE), unit / manifest.scale.spread
     )
     return [
         *found,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -11,104 +12,246 @@ from typing import Any
 import numpy as np
 
 from rdedge import canonical
-from rdedge.codec.preprocess import to_network
+from rdedge.codec.preprocess import fill_missing, to_network
 from rdedge.data import builtin, sources
+from rdedge.data.sources import ReadOptions, Skipped, Source
+from rdedge.data.survey import survey
 from rdedge.errors import ConfigError, ShapeError, SourceError, TrainingError, ValueRangeError
-from rdedge.host.splits import MIN_HELD_OUT, Split
+from rdedge.host.splits import Split
 from rdedge.metrics import Scale
 from rdedge.types import Array, Bound, SampleSpec
 
-Parts = tuple[Array, Array, Array]
+# Samples in batches of one shape, each (n, *shape): one batch, but images come one by one.
+Samples = list[Array]
+
+AS_IT_COMES = ReadOptions()
 
 
-def load(data: str | PathLike[str], key: str | None) -> Array:
-    """The samples (N, *shape) of a file of vectors, or of `digits`; finite in float32.
+@dataclass(frozen=True)
+class Dataset:
+    """What was read.
 
-    Raises SourceError, ShapeError, ValueRangeError, or ConfigError for what is no name of a file.
+    samples: in the order in which they are split. columns: names of a series' channels. files:
+    (N,), which file a window is from: neighbours within one follow each other in time. skipped:
+    pictures that could not be read. notes: what there is to say about the columns. starts: where
+    groups of pictures begin that must stay together.
+    """
+
+    spec: SampleSpec
+    samples: Samples
+    columns: tuple[str, ...] = ()
+    files: Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+    starts: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.samples))
+
+    def part(self, which: range) -> Samples:
+        """The samples of a range."""
+        if len(self.samples) == 1:
+            return [self.samples[0][which.start : which.stop]]
+        return self.samples[which.start : which.stop]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the samples are, however they were stored."""
+        shapes = [list(x.shape) for x in self.samples]
+        said = {"dtype": self.spec.dtype, "shape": shapes[0] if len(shapes) == 1 else shapes}
+        hasher = hashlib.sha256(canonical.dumps(said))
+        for x in self.samples:
+            little = x.dtype.newbyteorder("<")
+            hasher.update(np.ascontiguousarray(x, dtype=little).data.cast("B"))
+        return hasher.hexdigest()
+
+
+def load(
+    data: str | PathLike[str],
+    key: str | None = None,
+    options: ReadOptions = AS_IT_COMES,
+    group: str | None = None,
+) -> Dataset:
+    """The samples of a file or a folder, or `digits`; what float32 can hold.
+
+    group: a regular expression; pictures whose names it finds alike (its first group, or all that
+    it matches) stay together when they are split. Raises SourceError, ShapeError, ValueRangeError,
+    or ConfigError for what is no name of a file.
     """
     if not isinstance(data, str | PathLike):
         raise ConfigError(
             f"data is a {type(data).__name__}",
-            expected="the name of a file (.npy, .npz, .csv), or `digits`",
+            expected="the name of a file or a folder, or `digits`",
             do="save the array with numpy.save and give the name of the file",
         )
     name = fspath(data)
+    skipped: list[Skipped] = []
     if name in builtin.NAMES and not Path(name).exists():
-        samples = builtin.load(name).samples
+        found = [builtin.load(name)]
     else:
-        path = Path(name)
-        if path.is_dir():
-            raise SourceError(
-                f"{name or 'an empty name'} is a folder",
-                expected="one file of vectors (.npy, .npz, .csv) or `digits`",
-            )
-        source = sources.read(path, key=key)
-        samples = source.samples
-        if source.detail.get("header", ["x"])[0] == "":
-            raise SourceError(
-                f"{name}: the first column has no name: it looks like an index",
-                expected="columns to train on",
-                do="write the file without it (pandas: to_csv(index=False))",
-            )
-    SampleSpec("vector", samples.shape[1:], str(samples.dtype))
+        found = list(sources.read_all([Path(name)], skipped, key=key, options=options))
+    for source in found:
+        _refuse_index(source)
+        _refuse_non_finite(source)
+    starts: tuple[int, ...] = ()
+    if group is not None:
+        found, starts = _grouped(found, group)
+    first = found[0]
+    kind = first.sample_kind
+    if kind == "image":
+        samples = [s.samples[i : i + 1] for s in found for i in range(len(s.samples))]
+        shape = max({x.shape[1:] for x in samples}, key=[x.shape[1:] for x in samples].count)
+        spec = SampleSpec(kind, shape, first.spec.dtype)
+        return Dataset(spec, samples, skipped=tuple(skipped), starts=starts)
+    if any(s.columns != first.columns for s in found):
+        raise ShapeError(
+            "the files have different columns", expected=", ".join(first.columns) or "no names"
+        )
+    parts = [_whole_windows(s) for s in found]
+    files = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
+    x = np.concatenate(parts)
+    notes: tuple[str, ...] = ()
+    if kind == "series":
+        rows = x.reshape(-1, x.shape[2]).astype(np.float64)
+        notes = tuple(note.text for note in survey(rows, first.columns))
+    return Dataset(first.spec, [x], first.columns, files, tuple(skipped), notes)
+
+
+def _whole_windows(source: Source) -> Array:
+    """The samples, without a last window that was filled up, unless it is the only one."""
+    x = source.samples
+    filled = source.rows is not None and source.rows % x.shape[1] and len(x) > 1
+    return x[:-1] if filled else x
+
+
+def _grouped(found: list[Source], pattern: str) -> tuple[list[Source], tuple[int, ...]]:
+    """Pictures in the order of the first of their group, and where groups begin."""
     try:
-        to_network(samples)
+        matcher = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"the group {pattern!r} is no regular expression: {error}") from error
+    if found[0].sample_kind != "image":
+        raise ConfigError(
+            f"a group for samples of kind {found[0].sample_kind}", expected="a folder of pictures"
+        )
+    groups: dict[str, list[Source]] = {}
+    for source in found:
+        match = matcher.search(source.name)
+        if match is None:
+            raise ConfigError(
+                f"the group {pattern!r} finds nothing in {source.name}",
+                expected="a part of every name",
+            )
+        groups.setdefault(match.group(1 if matcher.groups else 0), []).append(source)
+    ordered = [source for members in groups.values() for source in members]
+    counts = [sum(len(s.samples) for s in members) for members in groups.values()]
+    return ordered, tuple(int(end) for end in np.cumsum([0, *counts[:-1]]))
+
+
+def _refuse_index(source: Source) -> None:
+    if source.sample_kind == "vector" and source.detail.get("header", ["x"])[0] == "":
+        raise SourceError(
+            f"{source.name}: the first column has no name: it looks like an index",
+            expected="columns to train on",
+            do="write the file without it (pandas: to_csv(index=False))",
+        )
+
+
+def _refuse_non_finite(source: Source) -> None:
+    x = source.samples
+    try:
+        to_network(fill_missing(x)[0] if source.sample_kind == "series" else x)
     except ValueRangeError as error:
         raise ValueRangeError(
-            f"{name}: {error.what}", expected=error.expected, do=error.do
+            f"{source.name}: {error.what}", expected=error.expected, do=error.do
         ) from error
-    return samples
 
 
-def digest(x: Array) -> str:
-    """SHA-256 over what the samples are, however they were stored."""
-    hasher = hashlib.sha256(canonical.dumps({"dtype": str(x.dtype), "shape": list(x.shape)}))
-    hasher.update(np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("<")).data.cast("B"))
-    return hasher.hexdigest()
-
-
-def noted(path: str | PathLike[str], key: str | None, x: Array) -> dict[str, Any]:
-    """What run.json says of the samples x read from path."""
+def noted(path: str | PathLike[str], key: str | None, dataset: Dataset) -> dict[str, Any]:
+    """What run.json says of data read from path."""
     name = fspath(path)
     builtin_name = name in builtin.NAMES and not Path(name).exists()
+    spec = dataset.spec
     return {
         "path": name if builtin_name else str(Path(name).resolve()),
         "key": key,
-        "sha256": digest(x),
-        "dtype": str(x.dtype),
-        "shape": list(x.shape),
+        "sha256": dataset.digest,
+        "samples": dataset.count,
+        "sample": {"kind": spec.kind, "shape": list(spec.shape), "dtype": spec.dtype},
+        "columns": list(dataset.columns),
+        "skipped": [asdict(one) for one in dataset.skipped],
     }
 
 
-def held_out_apart(path: str | PathLike[str], key: str | None, train: Array) -> Array:
-    """Held-out samples from a file of their own, checked against those to train on.
+def held_out_apart(
+    path: str | PathLike[str], key: str | None, train: Dataset, options: ReadOptions
+) -> Dataset:
+    """Held-out samples from a file or folder of their own, checked against those to train on.
 
     Raises ShapeError for another shape or dtype, TrainingError for too few or the same samples.
     """
-    x = load(path, key)
-    if x.shape[1:] != train.shape[1:] or x.dtype != train.dtype:
+    spec = train.spec
+    window = spec.shape[0] if spec.kind == "series" else None
+    options = replace(options, kind=spec.kind, window=window, columns=train.columns)
+    other = load(path, key, options)
+    if not spec.allows(other.spec.shape) or other.spec.dtype != spec.dtype:
         raise ShapeError(
-            f"held-out samples of shape {x.shape[1:]}, {x.dtype}",
-            expected=f"shape {train.shape[1:]}, {train.dtype}, as the samples to train on",
+            f"held-out samples of shape {other.spec.shape}, {other.spec.dtype}",
+            expected=f"shape {spec.shape}, {spec.dtype}, as the samples to train on",
         )
-    if len(x) < MIN_HELD_OUT:
+    least = Split.least_held_out(spec.kind)
+    if other.count < least:
         raise TrainingError(
-            f"{len(x)} held-out samples in {fspath(path)}", expected=f"at least {MIN_HELD_OUT}"
+            f"{other.count} held-out samples in {fspath(path)}", expected=f"at least {least}"
         )
-    if digest(x) == digest(train):
+    if other.digest == train.digest:
         raise TrainingError(
             f"{fspath(path)} holds the very samples to train on",
             expected="samples that training never sees",
             do="leave --held-out-data out: then the last samples of DATA are held out",
         )
-    return x
+    return other
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run stands on. train: weights and tables, with windows that overlap where that was
+    asked for; validation: aims the multiplier; held_out: the verdict.
+    """
+
+    spec: SampleSpec
+    train: Samples
+    validation: Samples
+    held_out: Samples
+
+
+def divide(dataset: Dataset, split: Split, apart: Dataset | None, stride: int | None) -> Parts:
+    """The parts of a dataset. stride: from one training window to the next, of a series."""
+    train = dataset.part(split.train)
+    if dataset.spec.kind == "series" and stride is not None:
+        train = [overlapping(train[0], dataset.files[: len(train[0])], stride)]
+    held_out = dataset.part(split.held_out) if apart is None else apart.samples
+    return Parts(dataset.spec, train, dataset.part(split.validation), held_out)
+
+
+def overlapping(x: Array, files: Array, stride: int) -> Array:
+    """Windows (N, T, C) that follow each other within a file -> windows every stride rows."""
+    t = x.shape[1]
+    parts = []
+    for file in np.unique(files):
+        rows = x[files == file].reshape(-1, x.shape[2])
+        view = np.lib.stride_tricks.sliding_window_view(rows, t, axis=0)
+        parts.append(view[::stride].transpose(0, 2, 1))
+    return np.ascontiguousarray(np.concatenate(parts))
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What a run stands on. parts: (train, validation, held out), each (N, *shape)."""
+    """A run's parts, bound and scale, as its run.json has them."""
 
     parts: Parts
+    columns: tuple[str, ...]
     bound: Bound
     scale: Scale
 
@@ -126,37 +269,57 @@ def load_again(
     Raises TrainingError where that is not the data that the run was made from, ValueError where
     the scale is not that of the data.
     """
-    samples = _same(description["data"], data, key, "--data")
+    reading = description["reading"]
+    read = {**reading["options"], "columns": tuple(reading["options"]["columns"])}
+    options = ReadOptions(**read)
+    dataset = _same(description["data"], data, key, "--data", options, reading["group"])
     ranges = [range(*ends) for ends in description["split"]]
-    split = Split(*ranges).checked(len(samples))
-    apart = description["held_out_data"]
-    train, validation, held_out = split.take(samples)
-    if apart is not None:
-        held_out = _same(apart, held_out_data, held_out_key, "--held-out-data")
-    if len(held_out) < MIN_HELD_OUT:
-        raise TrainingError(f"run.json holds out {len(held_out)} samples", do="train it again")
+    split = Split(*ranges).checked(dataset.count)
+    apart: Dataset | None = None
+    if description["held_out_data"] is not None:
+        spec = dataset.spec
+        window = spec.shape[0] if spec.kind == "series" else None
+        options = replace(options, kind=spec.kind, window=window, columns=dataset.columns)
+        apart = _same(
+            description["held_out_data"], held_out_data, held_out_key, "--held-out-data", options
+        )
+    parts = divide(dataset, split, apart, reading["stride"])
+    if sum(map(len, parts.held_out)) < Split.least_held_out(dataset.spec.kind):
+        raise TrainingError("run.json holds out too few samples", do="train it again")
     bound = Bound(description["bound"]["metric"], description["bound"]["value"])
-    scale = Scale(**description["scale"])
-    if Scale.of(train) != scale:
-        raise ValueError(f"its scale is {scale}, that of the data is {Scale.of(train)}")
-    return Basis((train, validation, held_out), bound, scale)
+    scale = Scale(description["scale"]["peak"], tuple(description["scale"]["std"]))
+    found = scale_of(parts)
+    if found != scale:
+        raise ValueError(f"its scale is {scale}, that of the data is {found}")
+    return Basis(parts, dataset.columns, bound, scale)
 
 
-def _same(recorded: dict[str, Any], path: str | None, key: str | None, option: str) -> Array:
-    """The samples at path, or where they were, if they are those recorded in run.json."""
+def scale_of(parts: Parts) -> Scale:
+    """What psnr and nrmse are relative to, by the training part."""
+    return Scale.of(parts.train, by_channel=parts.spec.kind == "series")
+
+
+def _same(
+    recorded: dict[str, Any],
+    path: str | None,
+    key: str | None,
+    option: str,
+    options: ReadOptions,
+    group: str | None = None,
+) -> Dataset:
+    """The data at path, or where it was, if it is that recorded in run.json."""
     where = path or recorded["path"]
     try:
-        x = load(where, key or recorded["key"])
+        dataset = load(where, key or recorded["key"], options, group)
     except SourceError as error:
         raise TrainingError(
             f"the data of the run cannot be read: {error.what}",
             do=f"say where it is now with {option}",
         ) from error
-    found = digest(x)
-    if found != recorded["sha256"]:
+    if dataset.digest != recorded["sha256"]:
         raise TrainingError(
-            f"{where} is not what the run was made from: SHA-256 {found[:16]}...",
+            f"{where} is not what the run was made from: SHA-256 {dataset.digest[:16]}...",
             expected=f"{recorded['sha256'][:16]}...",
             do=f"name the file that it was made from with {option}, or train again",
         )
-    return x
+    return dataset

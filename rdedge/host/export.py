@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import warnings
 from os import PathLike
 from pathlib import Path
@@ -20,16 +21,21 @@ from rdedge.bundle.manifest import Half, Level, Manifest
 from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
-from rdedge.coding.quantiser import dequantise
+from rdedge.coding.quantiser import dequantise, quantise
+from rdedge.coding.selection import Selection
 from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing
 from rdedge.errors import BoundMissedError, MissingError, ParityError
-from rdedge.host.datasets import load_again
-from rdedge.host.fit import ROUNDING, fit_tables, symbols_of
-from rdedge.host.models import Mlp
+from rdedge.host.datasets import Parts, Samples, load_again
+from rdedge.host.evaluate import analyse, entropy_model, prepare, synthesise
+from rdedge.host.models.base import Model, parameters
 from rdedge.host.runs import RunFolder
-from rdedge.host.training import latents, reconstructions
 from rdedge.types import Array, SampleSpec
+
+# Elements that go through a graph at a time.
+_BATCH_ELEMENTS = 1 << 20
+# Images that parity is measured on.
+_PARITY_BATCHES = 16
 
 
 def export(
@@ -58,7 +64,8 @@ def export(
     effective = load_recipe(recipe or profile.recipe)
     folder = RunFolder(Path(run))
     description, card = folder.description(), folder.read_json("scorecard.json")
-    model = folder.load_model(str(card.get("model_sha256")))
+    with folder.reading("scorecard.json"):
+        model = folder.load_model(str(card["model_sha256"]), dict(card["model"]))
     with folder.reading("run.json"):
         basis = load_again(
             description,
@@ -67,31 +74,33 @@ def export(
             held_out_data=held_out_data,
             held_out_key=held_out_key,
         )
-        dtype = str(description["data"]["dtype"])
-    bound = basis.bound
+    bound, spec = basis.bound, basis.parts.spec
     with folder.reading("scorecard.json"):
-        level = Level(float(card["step"]))
+        level, rounding = Level(float(card["step"])), float(card["rounding"])
         if card["bound"] != {"metric": bound.metric, "value": bound.value}:
             raise ValueError(f"its bound is {card['bound']}, that of run.json is {bound}")
     manifest = Manifest(
-        model="mlp",
-        sample=SampleSpec("vector", model.config.shape, dtype),
+        model=model.config.kind,
+        sample=spec,
+        columns=basis.columns,
         latents=model.config.latents,
+        patch=model.config.patch,
         levels=(level,),
-        rounding=ROUNDING,
+        rounding=rounding,
         bound=bound,
         scale=basis.scale,
-        encoder=Half(_parameters(model.g_a), model.config.encoder_macs),
-        decoder=Half(_parameters(model.g_s), model.config.decoder_macs),
+        encoder=Half(parameters(model.g_a), model.config.encoder_macs),
+        decoder=Half(parameters(model.g_s), model.config.decoder_macs),
         opset=effective.graph.opset,
         precision=effective.graph.precision,
         created_by=f"rdedge {__version__}",
         identity="0" * 64,
         members={},
     )
+    shapes = _example_shapes(model, spec)
     members = {
-        "encoder.onnx": to_onnx(model.g_a, (4, *model.config.shape), "x", "y", effective),
-        "decoder.onnx": to_onnx(model.g_s, (4, model.config.latents), "y_hat", "x_hat", effective),
+        "encoder.onnx": to_onnx(model.g_a, *shapes[0], "x", "y", effective),
+        "decoder.onnx": to_onnx(model.g_s, *shapes[1], "y_hat", "x_hat", effective),
         "profile.json": canonical.dumps(profile.to_json()),
         "recipe.json": canonical.dumps(effective.to_json()),
     }
@@ -107,16 +116,26 @@ def export(
     return bundle
 
 
+def _example_shapes(
+    model: Model, spec: SampleSpec
+) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]:
+    """For both graphs: the shape of an example input, and which of its axes are free."""
+    latents, patch = model.config.latents, model.config.patch
+    if spec.kind != "image":
+        return ((4, *spec.shape), (0,)), ((4, latents), (0,))
+    image = (2, 3 * patch, 4 * patch, spec.shape[2])
+    return (image, (0, 1, 2)), ((2, 3, 4, latents), (0, 1, 2))
+
+
 def _complete(
     manifest: Manifest,
     members: dict[str, bytes],
-    model: Mlp,
-    parts: tuple[Array, Array, Array],
+    model: Model,
+    parts: Parts,
     card: dict[str, Any],
     recipe: Recipe,
 ) -> Bundle:
     """Fit the tables on what the exported encoder gives, measure parity, add reference vectors."""
-    train, validation, held_out = parts
     # The tables are needed to open an Encoder; these stand in until it has seen the training data.
     draft = dict.fromkeys(
         (
@@ -128,20 +147,24 @@ def _complete(
         ),
         b"",
     )
-    step = manifest.levels[0].step
     tables = tables_from_counts([0] * manifest.latents, [np.ones(2)] * manifest.latents)
-    bundle = Bundle.make(manifest, members | draft | {"tables.bin": tables.to_bytes()})
-    encoder = Encoder(bundle)
-    tables = fit_tables(_symbols(encoder, train), _symbols(encoder, validation), model.prior, step)
-    members = members | {"tables.bin": tables.to_bytes()}
+    plain = {
+        "tables.bin": tables.to_bytes(),
+        "selection.bin": Selection.plain(manifest.latents).to_bytes(),
+    }
+    encoder = Encoder(Bundle.make(manifest, members | draft | plain))
+    latents = [_latents(encoder, part) for part in (parts.train, parts.validation)]
+    step = manifest.levels[0].step
+    selection, tables = entropy_model(model, latents[0], latents[1], step, manifest.rounding)
+    members = members | {"tables.bin": tables.to_bytes(), "selection.bin": selection.to_bytes()}
     bundle = Bundle.make(manifest, members | draft)
     encoder, decoder = Encoder(bundle), Decoder(bundle)
     scorecard = {
         "training": card,
-        "parity": parity(model, encoder, decoder, held_out, recipe),
-        "export": measure(encoder, decoder, held_out),
+        "parity": parity(model, encoder, decoder, parts.held_out, recipe),
+        "export": measure(encoder, decoder, parts.held_out),
     }
-    inputs = np.ascontiguousarray(held_out[: recipe.reference.samples])
+    inputs = np.ascontiguousarray(parts.held_out[0][: recipe.reference.samples])
     packet = encoder.encode(inputs)
     symbols = encoder.symbols(inputs)
     return Bundle.make(
@@ -157,20 +180,31 @@ def _complete(
     )
 
 
-def _symbols(encoder: Encoder, x: Array, batch: int = 4096) -> Array:
-    return np.concatenate([encoder.symbols(x[i : i + batch]) for i in range(0, len(x), batch)])
-
-
-def _parameters(half: nn.Module) -> int:
-    return sum(p.numel() for p in half.parameters()) + sum(b.numel() for b in half.buffers())
+def _latents(encoder: Encoder, samples: Samples) -> list[Array]:
+    """What the exported encoder makes of samples: (n, rows, L) float32 for each batch."""
+    manifest = encoder.manifest
+    found = []
+    for x in samples:
+        step = max(1, _BATCH_ELEMENTS // max(1, math.prod(x.shape[1:])))
+        parts = [
+            encoder.runner.run(prepare(x[i : i + step], encoder.spec, manifest.patch))
+            for i in range(0, len(x), step)
+        ]
+        found.append(np.concatenate(parts).reshape(len(x), -1, manifest.latents))
+    return found
 
 
 def to_onnx(
-    half: nn.Module, shape: tuple[int, ...], input_name: str, output_name: str, recipe: Recipe
+    half: nn.Module,
+    shape: tuple[int, ...],
+    free: tuple[int, ...],
+    input_name: str,
+    output_name: str,
+    recipe: Recipe,
 ) -> bytes:
-    """One half as a self-contained ONNX graph with a dynamic batch; the same half, the same bytes.
+    """One half as a self-contained ONNX graph with free axes; the same half, the same bytes.
 
-    shape: of an example input, (batch, ...).
+    shape: of an example input, (batch, ...); free: which of its axes may have any size.
     """
     try:
         import onnx
@@ -191,7 +225,7 @@ def to_onnx(
             input_names=[input_name],
             output_names=[output_name],
             verbose=False,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1 << 24)},),
+            dynamic_shapes=(dict.fromkeys(free, torch.export.Dim.DYNAMIC),),
         )
     assert program is not None
     model = onnx.load_from_string(program.model_proto.SerializeToString())
@@ -218,28 +252,44 @@ def _strip(model: Any) -> None:
 
 
 def parity(
-    model: Mlp, encoder: Encoder, decoder: Decoder, x: Array, recipe: Recipe
+    model: Model, encoder: Encoder, decoder: Decoder, samples: Samples, recipe: Recipe
 ) -> dict[str, Any]:
-    """Torch against ONNX Runtime on x: (N, *shape).
+    """Torch against ONNX Runtime on samples, in batches (n, *shape).
 
     Latents in quantiser steps, symbols as a share, reconstructions in standard deviations of the
     training data. Raises ParityError where a limit of the recipe is crossed.
     """
-    step = encoder.manifest.levels[0].step
-    y = latents(model, x)
-    theirs = np.concatenate(
-        [encoder.runner.run(x[i : i + 4096].astype(np.float32)) for i in range(0, len(x), 4096)]
-    )
-    symbols, symbols_theirs = symbols_of(y, step), symbols_of(theirs, step)
-    y_hat = dequantise(symbols, step)
-    ours = reconstructions(model, y_hat, "float32")
-    outputs = np.concatenate(
-        [decoder.runner.run(y_hat[i : i + 4096]) for i in range(0, len(x), 4096)]
-    )
+    manifest, spec = encoder.manifest, encoder.spec
+    step, quantisers = manifest.levels[0].step, encoder.bundle.selection.quantisers
+    samples = samples[:_PARITY_BATCHES]
+    ours = analyse(model, samples, spec)
+    theirs = _latents(encoder, samples)
+    symbols = [
+        quantise(y.reshape(-1), step, manifest.rounding, quantisers=quantisers).reshape(y.shape)
+        for y in ours
+    ]
+    other = [encoder.symbols(x).reshape(s.shape) for x, s in zip(samples, symbols, strict=True)]
+    y_hat = [dequantise(s, step, quantisers) for s in symbols]
+    shapes = [x.shape[1:] for x in samples]
+    outputs = synthesise(model, y_hat, shapes, "float32")
+    grids = [manifest.grid(shape) for shape in shapes]
+    worst = 0.0
+    for y, x_hat, grid, shape in zip(y_hat, outputs, grids, shapes, strict=True):
+        rows = max(1, _BATCH_ELEMENTS // math.prod(shape))
+        for i in range(0, len(y), rows):
+            block = decoder.runner.run(
+                np.ascontiguousarray(y[i : i + rows]).reshape(-1, *grid, y.shape[-1])
+            )
+            block = block[:, : shape[0], : shape[1]] if grid else block
+            difference = x_hat[i : i + rows] - block.reshape(-1, *shape)
+            worst = max(worst, float(np.abs(difference / np.asarray(manifest.scale.std)).max()))
+    count = sum(s.size for s in symbols)
+    differ = sum(int((a != b).sum()) for a, b in zip(symbols, other, strict=True))
+    pairs = zip(ours, theirs, strict=True)
     found = {
-        "max_latent_difference": float(np.abs(y - theirs).max()) / step,
-        "max_symbol_share": float((symbols != symbols_theirs).mean()),
-        "max_output_difference": float(np.abs(ours - outputs).max()) / encoder.manifest.scale.std,
+        "max_latent_difference": max(float(np.abs(a - b).max()) for a, b in pairs) / step,
+        "max_symbol_share": differ / count,
+        "max_output_difference": worst,
     }
     for name, value in found.items():
         limit = getattr(recipe.parity, name)
@@ -249,18 +299,31 @@ def parity(
                 expected=f"at most {limit:g}, by the recipe",
                 do="look for saturated weights, or raise the limit in the recipe on purpose",
             )
-    return {"backends": ["torch", encoder.runner.name], "samples": len(x), **found}
+    tested = sum(map(len, samples))
+    return {"backends": ["torch", encoder.runner.name], "samples": tested, **found}
 
 
-def measure(encoder: Encoder, decoder: Decoder, x: Array) -> dict[str, Any]:
-    """What the bundle itself does on held-out x: (N, *shape): actual bytes and distortion."""
-    packet = encoder.encode(np.ascontiguousarray(x))
-    x_hat = decoder.decode(packet)
+def measure(encoder: Encoder, decoder: Decoder, samples: Samples) -> dict[str, Any]:
+    """What the bundle itself does on held-out samples: actual bytes and distortion.
+
+    A window or an image is a packet of its own; vectors share one.
+    """
     manifest = encoder.manifest
-    distortion = metrics.mean(manifest.bound.metric, x, x_hat, manifest.scale)
+    sent: list[bytes] = []
+    x_hat: list[Array] = []
+    for x in samples:
+        rows = len(x) if manifest.sample.kind == "vector" else 1
+        made = [
+            encoder.encode(np.ascontiguousarray(x[i : i + rows])) for i in range(0, len(x), rows)
+        ]
+        sent += made
+        x_hat.append(np.concatenate([decoder.decode(packet) for packet in made]))
+    distortion = metrics.mean(manifest.bound.metric, samples, x_hat, manifest.scale)
+    size, elements = sum(map(len, sent)), sum(x.size for x in samples)
     return {
-        "samples": len(x),
-        "packet_bytes": len(packet),
-        "bits_per_element": {"value": 8.0 * len(packet) / x.size, "kind": "actual"},
+        "samples": sum(map(len, samples)),
+        "packets": len(sent),
+        "packet_bytes": size,
+        "bits_per_element": {"value": 8.0 * size / elements, "kind": "actual"},
         "distortion": {"metric": manifest.bound.metric, "value": canonical.finite(distortion)},
     }

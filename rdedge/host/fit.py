@@ -1,65 +1,110 @@
-"""After training: the step that just meets the bound, and the integer tables.
+"""After training: step and rounding that just meet the bound, and the integer tables.
 
-Both are small fits on top of fixed weights. The step is one number, chosen on held-out data for the
-same reason that a classical codec's quality setting is: so that both are compared where the bound
-is just met. How much that choice flatters the result is measured, by fitting it on one half of the
-held-out samples and looking at the other.
+These are small fits on top of fixed weights. The step is one number, chosen on held-out data for
+the same reason that a classical codec's quality setting is: so that both are compared where the
+bound is just met. How much that choice flatters the result is measured, by fitting it on one half
+of the held-out samples and looking at the other. The rounding is chosen on validation data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from rdedge import metrics
 from rdedge.coding.quantiser import dequantise, quantise
+from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables, cross_entropy_bits, tables_from_counts
+from rdedge.host.classes import Layout, estimated_bits, fit_classes
 from rdedge.host.rates import FactorizedPrior
 from rdedge.types import Array, Bound
 
-ROUNDING = 0.5
+NEAREST = 0.5
+# A dead zone: where the tables know that zeros are cheap, less rounding saves more than it errs.
+ROUNDINGS = (0.5, 0.46, 0.42, 0.38, 0.34)
+# Steps tried from above, and the finest.
 _STEPS = np.geomspace(1 / 64, 4.0, 61)
 _REFINEMENTS = 12
 _HAIR = 1e-5
+# Around the step that training aimed at, where distortion costs too much to scan.
+_NEAR = 2.0 ** (1 / 4)
+_NEAR_REFINEMENTS = 7
 # Weight of the learned prior beside the counts, in samples.
 _PRIOR_WEIGHTS = (2.0, 8.0, 32.0, 128.0, 512.0)
 _TABLE_ENTRIES = 2048
 
 
-def symbols_of(y: Array, step: float) -> Array:
-    """Quantise latents y: (N, C) float32; returns (N, C) int32."""
-    return quantise(y.reshape(-1), step, ROUNDING).reshape(y.shape)
+@dataclass(frozen=True)
+class Latents:
+    """The latents of samples and what they must come back as.
+
+    y: one array (n, rows, L) float32 for each batch of x: (n, *shape). synthesis: y_hat of batches
+    and the shapes of their samples -> x_hat. quantisers: (L,) uint8, or None for SCALED.
+    """
+
+    y: list[Array]
+    x: list[Array]
+    synthesis: Callable[[list[Array], list[tuple[int, ...]]], list[Array]]
+    quantisers: Array | None = None
+
+    def symbols(self, step: float, rounding: float) -> list[Array]:
+        """Quantised: one array (n, rows, L) int32 for each batch."""
+        return [
+            quantise(y.reshape(-1), step, rounding, quantisers=self.quantisers).reshape(y.shape)
+            for y in self.y
+        ]
+
+    def decoded(self, step: float, rounding: float) -> list[Array]:
+        """What comes back."""
+        y_hat = [dequantise(s, step, self.quantisers) for s in self.symbols(step, rounding)]
+        return self.synthesis(y_hat, [x.shape[1:] for x in self.x])
+
+    def part(self, which: slice) -> Latents:
+        """Some of the samples: of one batch its samples, of several the batches."""
+        if len(self.x) > 1:
+            return Latents(self.y[which], self.x[which], self.synthesis, self.quantisers)
+        x, y = [self.x[0][which]], [self.y[0][which]]
+        return Latents(y, x, self.synthesis, self.quantisers)
+
+    @property
+    def count(self) -> int:
+        return len(self.x[0]) if len(self.x) == 1 else len(self.x)
+
+
+def rows_of(arrays: list[Array]) -> Array:
+    """Batches (n, rows, L) -> (all rows, L)."""
+    return np.concatenate([a.reshape(-1, a.shape[-1]) for a in arrays])
 
 
 def fit_step(
-    y: Array, x: Array, synthesis: Callable[[Array], Array], bound: Bound, scale: metrics.Scale
+    latents: Latents,
+    bound: Bound,
+    scale: metrics.Scale,
+    rounding: float = NEAREST,
+    near: bool = False,
 ) -> tuple[float, float] | None:
     """The largest step at which the mean bound is met, and the distortion there; None if there is
     none down to 1/64 of the step trained with.
 
-    y: (N, C) float32 latents of x: (N, *shape) in raw units. synthesis: y_hat -> x_hat.
-    The distortion need not be monotone in the step, so a grid is scanned from above and the gap
-    under the first that meets the bound is refined.
+    near: look around 1 only, taking distortion to grow with the step. Otherwise, since it need not
+    be monotone, a grid is scanned from above and the gap under the first that meets the bound is
+    refined.
     """
     # A hair inside the bound: the exported graphs round a little differently.
     hair = _HAIR * bound.value * (1.0 if bound.is_minimum else -1.0)
     bound = Bound(bound.metric, bound.value + hair)
 
     def distortion(step: float) -> float:
-        x_hat = synthesis(dequantise(symbols_of(y, step), step))
-        return metrics.mean(bound.metric, x, x_hat, scale)
+        x_hat = latents.decoded(step, rounding)
+        return metrics.mean(bound.metric, latents.x, x_hat, scale)
 
-    previous = float(_STEPS[-1])
-    for step in map(float, _STEPS[::-1]):
-        value = distortion(step)
-        if bound.met_by(value):
-            break
-        previous = step
-    else:
+    found = (_bracket if near else _scan)(distortion, bound)
+    if found is None:
         return None
-    low, high = step, previous
-    for _ in range(_REFINEMENTS if high > low else 0):
+    low, high, value = found
+    for _ in range((_NEAR_REFINEMENTS if near else _REFINEMENTS) if high > low else 0):
         middle = float(np.sqrt(low * high))
         at_middle = distortion(middle)
         if bound.met_by(at_middle):
@@ -71,25 +116,89 @@ def fit_step(
     return float(kept), value if float(kept) == low else distortion(float(kept))
 
 
+def _scan(distortion: Callable[[float], float], bound: Bound) -> tuple[float, float, float] | None:
+    """From above: a step that meets the bound, the next that does not, the distortion there."""
+    previous = float(_STEPS[-1])
+    for step in map(float, _STEPS[::-1]):
+        value = distortion(step)
+        if bound.met_by(value):
+            return step, previous, value
+        previous = step
+    return None
+
+
+def _bracket(
+    distortion: Callable[[float], float], bound: Bound
+) -> tuple[float, float, float] | None:
+    """The same, walking from 1 up or down."""
+    step, value = 1.0, distortion(1.0)
+    if bound.met_by(value):
+        while step < _STEPS[-1]:
+            above = distortion(step * _NEAR)
+            if not bound.met_by(above):
+                return step, step * _NEAR, value
+            step, value = step * _NEAR, above
+        return step, step, value
+    while step > _STEPS[0]:
+        step /= _NEAR
+        value = distortion(step)
+        if bound.met_by(value):
+            return step, step * _NEAR, value
+    return None
+
+
 def cross_fit(
-    y: Array, x: Array, synthesis: Callable[[Array], Array], bound: Bound, scale: metrics.Scale
+    latents: Latents,
+    bound: Bound,
+    scale: metrics.Scale,
+    rounding: float = NEAREST,
+    near: bool = False,
 ) -> list[float]:
     """Distortions on each half of the held-out samples with the step fitted on the other half:
     what new data like it will show. Empty where a half cannot meet the bound.
     """
-    middle = len(x) // 2
-    halves = (slice(0, middle), slice(middle, None))
+    middle = latents.count // 2
+    halves = (latents.part(slice(0, middle)), latents.part(slice(middle, None)))
     found: list[float] = []
-    for fit_on, look_at in (halves, halves[::-1]):
-        fitted = fit_step(y[fit_on], x[fit_on], synthesis, bound, scale)
+    for fit_on, look_at in (halves, halves[::-1]) if middle else ():
+        fitted = fit_step(fit_on, bound, scale, rounding, near)
         if fitted is None:
             return []
-        x_hat = synthesis(dequantise(symbols_of(y[look_at], fitted[0]), fitted[0]))
-        found.append(metrics.mean(bound.metric, x[look_at], x_hat, scale))
+        x_hat = look_at.decoded(fitted[0], rounding)
+        found.append(metrics.mean(bound.metric, look_at.x, x_hat, scale))
     return found
 
 
-def fit_tables(symbols: Array, validation: Array, prior: FactorizedPrior, step: float) -> Tables:
+def fit_rounding(
+    layout: Layout,
+    train: Array,
+    validation: Latents,
+    bound: Bound,
+    scale: metrics.Scale,
+    near: bool = False,
+) -> tuple[float, float, float]:
+    """The rounding that takes the fewest bits on validation samples at the bound, its step there,
+    and those bits (estimated). 0.5, 1 and infinity where none meets the bound.
+
+    train: (n, L) float32 latents, which the tables are fitted to.
+    """
+    best = (NEAREST, 1.0, float("inf"))
+    for rounding in ROUNDINGS:
+        fitted = fit_step(validation, bound, scale, rounding, near)
+        if fitted is None:
+            continue
+        selection, tables = fit_classes(layout, train, fitted[0], rounding)
+        symbols = rows_of(validation.symbols(fitted[0], rounding))
+        bits = estimated_bits(selection, tables, symbols)
+        if bits >= best[2]:
+            break
+        best = (rounding, fitted[0], bits)
+    return best
+
+
+def fit_tables(
+    symbols: Array, validation: Array, prior: FactorizedPrior, step: float
+) -> tuple[Selection, Tables]:
     """One table for each latent from training symbols (N, C) int32, smoothed by the learned prior.
 
     The weight of the prior is the one that codes the validation symbols (M, C) in the fewest bits.
@@ -97,7 +206,7 @@ def fit_tables(symbols: Array, validation: Array, prior: FactorizedPrior, step: 
     index = np.arange(symbols.shape[1], dtype=np.uint16)
     candidates = [_tables(symbols, prior, step, weight) for weight in _PRIOR_WEIGHTS]
     bits = [cross_entropy_bits(validation.reshape(-1), index, t) for t in candidates]
-    return candidates[int(np.argmin(bits))]
+    return Selection.plain(symbols.shape[1]), candidates[int(np.argmin(bits))]
 
 
 def _tables(symbols: Array, prior: FactorizedPrior, step: float, weight: float) -> Tables:

@@ -11,7 +11,15 @@ from rdedge.types import Array
 _MIN_PROBABILITY = 2.0**-24
 
 
-class FactorizedPrior(nn.Module):
+class Prior(nn.Module):
+    """Estimates what latents cost."""
+
+    def bits(self, y: Tensor) -> Tensor:
+        """Estimated bits of each sample. y: (N, ..., L), noisy or rounded latents; returns (N,)."""
+        raise NotImplementedError
+
+
+class FactorizedPrior(Prior):
     """A learned distribution for each latent, independent of the others: a mixture of K logistics.
 
     With uniform noise of width one in place of rounding, -log2 of the mixture's mass in the unit

@@ -32,7 +32,8 @@ from rdedge import canonical
 from rdedge._version import __version__
 from rdedge.data.files import write_file
 from rdedge.errors import ConfigError, OutputError, TrainingError
-from rdedge.host.models import Mlp, MlpConfig
+from rdedge.host.models import rebuild
+from rdedge.host.models.base import Model
 from rdedge.host.options import State
 from rdedge.host.training import Progress, Trainer
 
@@ -172,15 +173,15 @@ class RunFolder:
             ) from error
         return True
 
-    def save_model(self, model: Mlp) -> str:
+    def save_model(self, model: Model) -> str:
         """Write the weights; returns their SHA-256, which the scorecard keeps."""
         tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
         data = safetensors.torch.save(tensors)
         write_file(self.path / "model.safetensors", data, force=True)
         return hashlib.sha256(data).hexdigest()
 
-    def load_model(self, digest: str) -> Mlp:
-        """The finished model, on the CPU, ready to infer; digest: what the scorecard keeps."""
+    def load_model(self, digest: str, sizes: dict[str, Any]) -> Model:
+        """The finished model, on the CPU; digest, sizes: what the scorecard keeps."""
         path = self.path / "model.safetensors"
         try:
             data = path.read_bytes()
@@ -193,7 +194,7 @@ class RunFolder:
                 f"{path} is not the one that the scorecard speaks of", do="train it again"
             )
         with self.reading("model.safetensors"):
-            model = Mlp(MlpConfig.from_json(self.description()["model"]))
+            model = rebuild(sizes)
             model.load_state_dict(safetensors.torch.load(data))
         return model.eval()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rdedge.errors import TrainingError
-from rdedge.types import Array
+from rdedge.types import SampleKind
 
 VALIDATION_SHARE = 1 / 8
 HELD_OUT_SHARE = 0.22
-MIN_SAMPLES = 64
-MIN_HELD_OUT = 4
+# A window or an image says more than a vector.
+MIN_SAMPLES: dict[SampleKind, int] = {"vector": 64, "series": 16, "image": 8}
+MIN_HELD_OUT: dict[SampleKind, int] = {"vector": 4, "series": 2, "image": 1}
 
 
 @dataclass(frozen=True)
@@ -26,28 +28,54 @@ class Split:
     held_out: range
 
     @staticmethod
-    def of(count: int, held_out: int | None = None) -> Split:
+    def least_held_out(kind: SampleKind) -> int:
+        """Fewer held-out samples than this decide nothing."""
+        return MIN_HELD_OUT[kind]
+
+    @staticmethod
+    def of(count: int, held_out: int | None = None, kind: SampleKind = "vector") -> Split:
         """Split count samples: the last held_out (default: 22 %) are held out, of the others the
         last eighth is for validation. Raises TrainingError where there are too few. With held_out
         0 another file decides.
         """
-        if count < MIN_SAMPLES:
+        least, few = MIN_SAMPLES[kind], MIN_HELD_OUT[kind]
+        if count < least:
             raise TrainingError(
-                f"{count} samples",
-                expected=f"at least {MIN_SAMPLES}",
+                f"{count} samples of kind {kind}",
+                expected=f"at least {least}",
                 do="collect more samples: a few thousand give a usable model",
             )
         if held_out is None:
             held_out = int(count * HELD_OUT_SHARE)
         rest = count - held_out
         validation = int(rest * VALIDATION_SHARE)
-        if validation < MIN_HELD_OUT:
+        if kind == "image":
+            validation = max(validation, few)
+        if validation < few or rest - validation < 2:
             raise TrainingError(
                 f"{held_out} of {count} samples held out leave {max(rest, 0)} to train on",
-                expected=f"at least {round(MIN_HELD_OUT / VALIDATION_SHARE)}",
+                expected=f"at least {round(few / VALIDATION_SHARE)}",
                 do="hold out fewer with --held-out, or collect more samples",
             )
         return Split(range(rest - validation), range(rest - validation, rest), range(rest, count))
+
+    def between(self, starts: Sequence[int]) -> Split:
+        """The same with its borders moved on to where the next group starts, so that none is cut.
+
+        starts: ascending, from 0. Raises TrainingError where a part is left empty.
+        """
+        count = self.held_out.stop
+        ends = [next((s for s in starts if s >= at), count) for at in self._borders()]
+        if not 0 < ends[0] < ends[1] < count and not (self.held_out.start == count):
+            raise TrainingError(
+                f"{len(starts)} groups of {count} samples do not make three parts",
+                expected="more groups",
+                do="leave --group out, or collect more",
+            )
+        return Split(range(ends[0]), range(ends[0], ends[1]), range(ends[1], count))
+
+    def _borders(self) -> tuple[int, int]:
+        return self.train.stop, self.validation.stop
 
     def checked(self, count: int) -> Split:
         """The split itself, if its parts follow one another from 0 to count; else TrainingError."""
@@ -60,9 +88,3 @@ class Split:
                 do="train it again",
             )
         return self
-
-    def take(self, x: Array) -> tuple[Array, Array, Array]:
-        """(train, validation, held out) of x: (N, ...), as views."""
-        parts = (self.train, self.validation, self.held_out)
-        a, b, c = (x[part.start : part.stop] for part in parts)
-        return a, b, c

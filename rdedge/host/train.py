@@ -12,25 +12,34 @@ from typing import Any
 import numpy as np
 import torch
 
-from rdedge import canonical, metrics
-from rdedge.codec.symbols import SymbolCodec
-from rdedge.coding.quantiser import dequantise
+from rdedge import metrics
+from rdedge.data.sources import ReadOptions
 from rdedge.errors import BoundMissedError, ConfigError, ValueRangeError
-from rdedge.host.datasets import Parts, held_out_apart, load, load_again, noted
-from rdedge.host.fit import cross_fit, fit_step, fit_tables, symbols_of
-from rdedge.host.models import Mlp, MlpConfig, auto_config, start_from_klt
+from rdedge.host.datasets import (
+    Dataset,
+    Parts,
+    divide,
+    held_out_apart,
+    load,
+    load_again,
+    noted,
+    scale_of,
+)
+from rdedge.host.evaluate import evaluate
+from rdedge.host.models import named
+from rdedge.host.models.base import Model
 from rdedge.host.options import TrainingOptions
+from rdedge.host.plans import Plan, plan_for
 from rdedge.host.runs import RunFolder, machine
 from rdedge.host.splits import MIN_HELD_OUT, Split
-from rdedge.host.training import Progress, Trainer, latents, reconstructions
-from rdedge.types import Array, Bound
+from rdedge.host.training import Progress, Trainer
+from rdedge.types import Bound, SampleKind
 
 # Below this many multiply-adds a step, threads wait for each other longer than they work.
 _MACS_FOR_THREADS = 1 << 31
 _CHECKPOINT_S = 10.0
 # Below this share of the variance, float32 networks only add noise.
 _FINEST = 1e-9
-_STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 6000, 20, 200
 
 
 def train(
@@ -39,8 +48,16 @@ def train(
     max_distortion: float,
     metric: str = "mse",
     output: str | PathLike[str],
-    model: str = "mlp",
+    model: str = "auto",
+    size: str = "small",
+    kind: SampleKind | None = None,
     key: str | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    time_column: str | None = None,
+    columns: tuple[str, ...] = (),
+    separator: str | None = None,
+    group: str | None = None,
     held_out: int | None = None,
     held_out_data: str | PathLike[str] | None = None,
     held_out_key: str | None = None,
@@ -54,18 +71,22 @@ def train(
     device: str = "auto",
     augment: str = "none",
     force: bool = False,
+    on_data: Callable[[Dataset], None] = lambda _: None,
     on_epoch: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Train on data (.npy, .npz, .csv, `digits`) so that its mean distortion is max_distortion.
+    """Train on data (a file or a folder, `digits`) so that its mean distortion is max_distortion.
 
-    metric: one of types.METRIC_IS_MINIMUM, in the units of the data. held_out: how many of the last
-    samples decide whether the bound is met (default: 22 %), or held_out_data: a file of their own.
-    Returns the scorecard, which is in the run folder too. Raises BoundMissedError where the
-    bound is not met on held-out data (the run is kept), StoppedError where stop said so.
+    metric: one of types.METRIC_IS_MINIMUM, in the units of the data. model: `auto` or one of
+    host.models.MODELS for the kind of sample; size: of a network, nano, small or base. kind, key,
+    window, time_column, columns, separator: how to read (data.sources.ReadOptions); stride: from
+    one training window to the next (default: a quarter of a window). group: a regular expression
+    over the names of pictures; what it finds alike is never split. held_out: how many of the last
+    samples decide whether the bound is met (default: 22 %), or held_out_data: of their own.
+    on_data is told what was read. Returns the scorecard, which is in the run folder too. Raises
+    BoundMissedError where the bound is not met on held-out data (the run is kept), StoppedError
+    where stop said so.
     """
-    if model != "mlp":
-        raise ConfigError(f"no model is called {model!r}", expected="mlp")
     if not isinstance(width, int | float) or not 0.05 <= width <= 8:
         raise ConfigError(f"a width of {width!r}", expected="0.05 to 8")
     if held_out is not None and held_out_data is not None:
@@ -73,100 +94,102 @@ def train(
             f"both {held_out} samples of DATA and {held_out_data} are to be held out",
             expected="one of --held-out and --held-out-data",
         )
-    if held_out is not None and held_out < MIN_HELD_OUT:
-        raise ConfigError(f"{held_out} held-out samples", expected=f"at least {MIN_HELD_OUT}")
     bound = Bound(metric, max_distortion)
-    x = load(data, key)
-    apart: dict[str, Any] | None = None
-    split = Split.of(len(x), 0 if held_out_data is not None else held_out)
-    parts = split.take(x)
-    if held_out_data is not None:
-        other = held_out_apart(held_out_data, held_out_key, x)
-        apart = noted(held_out_data, held_out_key, other)
-        parts = (*parts[:2], other)
-    if augment == "shift" and x.ndim != 3:
+    options = ReadOptions(
+        kind=kind, window=window, time=time_column, columns=columns, separator=separator
+    )
+    dataset = load(data, key, options, group)
+    on_data(dataset)
+    spec = dataset.spec
+    if held_out is not None and held_out < MIN_HELD_OUT[spec.kind]:
         raise ConfigError(
-            f"augment shift for samples of shape {x.shape[1:]}", expected="pictures (H, W)"
+            f"{held_out} held-out samples", expected=f"at least {MIN_HELD_OUT[spec.kind]}"
         )
-    scale = metrics.Scale.of(parts[0])
-    mse = metrics.mse_for(metric, max_distortion, scale)
-    _refuse_hopeless(parts[0], mse, bound)
-    config = auto_config(parts[0], mse, latents=latents, width=width)
-    if batch is None:
-        batch = 64 if len(parts[0]) < 8192 else 128
-    if epochs is None:
-        per_epoch = max(1, len(parts[0]) // max(1, batch))
-        epochs = max(_MIN_EPOCHS, min(_MAX_EPOCHS, _STEPS // per_epoch))
-    if learning_rate is None:
-        # Wide networks want smaller steps.
-        learning_rate = 2e-3 if config.encoder_hidden <= 128 else 1e-3
-    options = TrainingOptions(
-        epochs=epochs,
-        batch=batch,
-        learning_rate=learning_rate,
-        minutes=minutes,
-        seed=seed,
-        device=device,
-        augment=augment,
+    apart: Dataset | None = None
+    split = Split.of(dataset.count, 0 if held_out_data is not None else held_out, spec.kind)
+    if dataset.starts:
+        split = split.between(dataset.starts)
+    if held_out_data is not None:
+        apart = held_out_apart(held_out_data, held_out_key, dataset, options)
+    if augment == "shift" and (spec.kind != "vector" or len(spec.shape) != 2):
+        raise ConfigError(
+            f"augment shift for {spec.kind} samples of shape {spec.shape}",
+            expected="vectors that are pictures (H, W)",
+        )
+    if spec.kind == "series" and stride is None:
+        stride = max(1, spec.shape[0] // 4)
+    parts = divide(dataset, split, apart, stride)
+    scale = scale_of(parts)
+    _refuse_hopeless(parts, metrics.mse_for(metric, max_distortion, scale), bound)
+    plan = plan_for(
+        named(model, spec.kind),
+        parts,
+        bound,
+        scale,
+        size=size,
+        latents=latents,
+        width=width,
+        training={
+            "epochs": epochs,
+            "batch": batch,
+            "learning_rate": learning_rate,
+            "minutes": minutes,
+            "seed": seed,
+            "device": device,
+            "augment": augment,
+        },
     )
     # Whatever is wrong with the settings shows here, before anything on disk is touched.
-    trainer = _trainer(config, parts, bound, scale, options)
+    trainer = _trainer(plan, parts, bound, scale)
     folder = RunFolder(Path(output))
     folder.create(
         {
-            "data": noted(data, key, x),
-            "held_out_data": apart,
+            "data": noted(data, key, dataset),
+            "held_out_data": None
+            if apart is None or held_out_data is None
+            else noted(held_out_data, held_out_key, apart),
+            "reading": {"options": asdict(options), "group": group, "stride": stride},
             "split": [[r.start, r.stop] for r in (split.train, split.validation, split.held_out)],
             "bound": {"metric": metric, "value": float(max_distortion), "kind": "mean"},
-            "scale": {"peak": scale.peak, "std": scale.std},
-            "model": config.to_json(),
-            "options": options.to_json(),
+            "scale": {"peak": scale.peak, "std": list(scale.std)},
+            "model": plan.to_json(),
+            "options": plan.options.to_json(),
             "machine": machine(),
         },
         force=force,
     )
-    return _finish(folder, trainer, parts, on_epoch, stop)
+    return _finish(folder, plan, trainer, parts, bound, scale, on_epoch, stop)
 
 
-def _refuse_hopeless(x: Array, mse: float, bound: Bound) -> None:
-    """Raise where float32 itself is coarser than the bound on x: (N, *shape)."""
-    values = x.astype(np.float64)
-    lost = float(np.mean((values - x.astype(np.float32)) ** 2))
+def _refuse_hopeless(parts: Parts, mse: float, bound: Bound) -> None:
+    """Raise where float32 itself is coarser than the bound on the training part."""
+    lost = variance = count = 0.0
+    for x in parts.train:
+        values = x[np.isfinite(x)].astype(np.float64)
+        lost += float(np.sum((values - values.astype(np.float32)) ** 2))
+        variance += float(np.sum((values - values.mean()) ** 2)) if values.size else 0.0
+        count += values.size
+    lost, variance = lost / max(count, 1), variance / max(count, 1)
     if lost > 0.1 * mse:
         raise ValueRangeError(
             f"in float32 the data is off by a mean squared error of {lost:.3g}",
             expected=f"less than {bound} needs, about {mse:.3g}",
             do="subtract the large common offset from the data, or raise the bound",
         )
-    if mse < _FINEST * float(values.var()):
+    if mse < _FINEST * variance:
         raise ConfigError(
             f"the bound {bound} is a mean squared error of {mse:.3g}, for data with a variance of "
-            f"{values.var():.3g}",
+            f"{variance:.3g}",
             expected=f"at least {_FINEST:g} of the variance",
             do="raise the bound; for more, a codec without loss serves better",
         )
 
 
-def _trainer(
-    config: MlpConfig, parts: Parts, bound: Bound, scale: metrics.Scale, options: TrainingOptions
-) -> Trainer:
-    """A model that starts as the KLT of the training part, and its trainer."""
-    torch.manual_seed(options.seed)
-    model = Mlp(config)
-    start_from_klt(model, parts[0], metrics.mse_for(bound.metric, bound.value, scale))
-    return Trainer(model, parts[0], parts[1], bound, scale, options)
-
-
-def _better(trainer: Trainer, parts: Parts) -> tuple[Mlp, dict[str, Any]]:
-    """The trained model, or the linear codec that it started from where training did not help:
-    where only that meets the bound, or needs fewer bytes to.
-    """
-    model, bound, scale = trainer.model, trainer.bound, trainer.scale
-    card = evaluate(model, parts, bound, scale) | {"kept": "trained"}
-    linear = evaluate(trainer.start, parts, bound, scale) | {"kept": "start"}
-    if linear["met"] and (not card["met"] or linear["packet_bytes"] < card["packet_bytes"]):
-        return trainer.start, linear
-    return model, card
+def _trainer(plan: Plan, parts: Parts, bound: Bound, scale: metrics.Scale) -> Trainer | None:
+    """What trains the plan's model; None where there is nothing to descend on."""
+    if plan.model.prior is None:
+        return None
+    return Trainer(plan.model, plan.start, parts, bound, scale, plan.options)
 
 
 class _Checkpoints:
@@ -209,38 +232,48 @@ def resume(
             held_out_key=held_out_key,
         )
         options = TrainingOptions(**description["options"])
-        config = MlpConfig.from_json(description["model"])
-        trainer = _trainer(config, basis.parts, basis.bound, basis.scale, options)
-    folder.load_checkpoint(trainer)
-    return _finish(folder, trainer, basis.parts, on_epoch, stop)
+        plan = Plan.again(description["model"], options, basis.parts, basis.bound, basis.scale)
+        trainer = _trainer(plan, basis.parts, basis.bound, basis.scale)
+    if trainer is not None:
+        folder.load_checkpoint(trainer)
+    return _finish(folder, plan, trainer, basis.parts, basis.bound, basis.scale, on_epoch, stop)
 
 
 def _finish(
     folder: RunFolder,
-    trainer: Trainer,
+    plan: Plan,
+    trainer: Trainer | None,
     parts: Parts,
+    bound: Bound,
+    scale: metrics.Scale,
     on_epoch: Callable[[Progress], None],
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """Train to the end, fit, measure, and write it all down."""
-    config, bound = trainer.model.config, trainer.bound
     threads = torch.get_num_threads()
-    macs = 3 * (config.encoder_macs + config.decoder_macs) * trainer.options.batch
-    if trainer.device.type == "cpu" and macs < _MACS_FOR_THREADS:
+    macs = 3 * plan.macs * plan.options.batch
+    if macs < _MACS_FOR_THREADS:
         torch.set_num_threads(1)
+    started = time.monotonic()
     try:
-        trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
-        model, card = _better(trainer, parts)
+        if trainer is None:
+            model, card = plan.model, evaluate(plan.model, parts, bound, scale)
+        else:
+            trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
+            model, card = _better(trainer, parts)
         digest = folder.save_model(model)
     finally:
         torch.set_num_threads(threads)
+    card["kept"] = model.config.kind if model is not plan.start else f"start: {model.config.kind}"
     card["model_sha256"] = digest
-    card["training"] = {
-        "epochs": trainer.state.trained,
-        "best_epoch": trainer.state.best_epoch,
-        "seconds": trainer.state.seconds,
-        "multiplier": float(np.exp(trainer.state.log_multiplier)),
-    }
+    card["training"] = {"epochs": 0, "seconds": time.monotonic() - started}
+    if trainer is not None:
+        card["training"] = {
+            "epochs": trainer.state.trained,
+            "best_epoch": trainer.state.best_epoch,
+            "seconds": trainer.state.seconds,
+            "multiplier": float(np.exp(trainer.state.log_multiplier)),
+        }
     folder.write_json("scorecard.json", card)
     if not card["met"]:
         raise BoundMissedError(
@@ -253,49 +286,13 @@ def _finish(
     return card
 
 
-def evaluate(
-    model: Mlp, parts: tuple[Array, Array, Array], bound: Bound, scale: metrics.Scale
-) -> dict[str, Any]:
-    """The scorecard: step, distortion on held-out data, its rate in actual and estimated bits.
-
-    parts: (train, validation, held out), each (N, *shape).
+def _better(trainer: Trainer, parts: Parts) -> tuple[Model, dict[str, Any]]:
+    """The trained model, or the linear codec that it started from where training did not help:
+    where only that meets the bound, or needs fewer bytes to.
     """
-    train, validation, held_out = parts
-    dtype = str(held_out.dtype)
-
-    def synthesis(y_hat: Array) -> Array:
-        return reconstructions(model, y_hat, dtype)
-
-    y = latents(model, held_out)
-    fitted = fit_step(y, held_out, synthesis, bound, scale)
-    step = 1.0 / 64 if fitted is None else fitted[0]
-    symbols = symbols_of(y, step)
-    x_hat = synthesis(dequantise(symbols, step))
-    distortion = metrics.mean(bound.metric, held_out, x_hat, scale)
-    spread = metrics.per_sample("mse", held_out, x_hat, scale)
-    tables = fit_tables(
-        symbols_of(latents(model, train), step),
-        symbols_of(latents(model, validation), step),
-        model.prior,
-        step,
-    )
-    codec = SymbolCodec(bytes(4), tables, 1)
-    packet = codec.pack(symbols.reshape(-1), len(symbols))
-    with torch.no_grad():
-        device = next(model.parameters()).device
-        noisy = torch.from_numpy(np.rint(y).astype(np.float32)).to(device)
-        estimated = float(model.prior.bits(noisy).mean()) / model.config.elements
-    return {
-        "met": fitted is not None,
-        "bound": {"metric": bound.metric, "value": bound.value},
-        "step": float(np.float32(step)),
-        "samples": len(held_out),
-        "distortion": canonical.finite(distortion),
-        "distortion_cross_fitted": cross_fit(y, held_out, synthesis, bound, scale),
-        "mse": float(spread.mean()),
-        "mse_standard_error": float(spread.std() / np.sqrt(len(spread))),
-        "bits_per_element": {"value": 8.0 * len(packet) / held_out.size, "kind": "actual"},
-        "bits_per_element_at_step_1": {"value": estimated, "kind": "estimated"},
-        "packet_bytes": len(packet),
-        "model": asdict(model.config) | {"shape": list(model.config.shape)},
-    }
+    card = evaluate(trainer.model, parts, trainer.bound, trainer.scale)
+    start = evaluate(trainer.start, parts, trainer.bound, trainer.scale)
+    sizes = {"trained": card["packet_bytes"], "start": start["packet_bytes"]}
+    if start["met"] and (not card["met"] or start["packet_bytes"] < card["packet_bytes"]):
+        return trainer.start, start | {"bytes_of": sizes}
+    return trainer.model, card | {"bytes_of": sizes}

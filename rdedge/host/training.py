@@ -9,7 +9,6 @@ Lagrangian of arXiv 1312.7381, eq. 2, with the learned entropy model as the rate
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -18,21 +17,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rdedge import metrics
-from rdedge.codec.preprocess import from_network, to_network
+from rdedge.codec.preprocess import from_network
 from rdedge.errors import StoppedError, TrainingError
-from rdedge.host.models import Mlp
+from rdedge.host.datasets import Parts
+from rdedge.host.feeds import Feed, view
+from rdedge.host.models.base import Model
 from rdedge.host.options import State, TrainingOptions, pick_device
-from rdedge.types import Array, Bound
+from rdedge.types import Bound
 
 # Where the learning rate, the multiplier and the patience start; see docs/training.md.
 _DUAL_RATE = 0.1
 _DUAL_CLIP = 0.5
 _DUAL_EVERY = 20
 _MULTIPLIER_RANGE = (-12.0, 12.0)
-_VALIDATION_LIMIT = 1024
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ class Progress:
 
 
 class Trainer:
-    """Trains a model on train (N, *shape), aims at the bound on validation; resumable by epoch.
+    """Trains a model on the training part, aims at the bound on validation; resumable by epoch.
+
+    start: the linear codec that the model starts from, kept where training does not help.
 
     The order of batches and the noise of an epoch follow from the seed and its number alone, so a
     run that was stopped and resumed ends with the same weights.
@@ -60,32 +62,42 @@ class Trainer:
 
     def __init__(
         self,
-        model: Mlp,
-        train: Array,
-        validation: Array,
+        model: Model,
+        start: Model,
+        parts: Parts,
         bound: Bound,
         scale: metrics.Scale,
         options: TrainingOptions,
     ) -> None:
+        assert model.prior is not None
         self.device = pick_device(options.device)
         self.bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.model = model.to(self.device)
-        self.start = copy.deepcopy(self.model)
+        self.prior = model.prior
+        self.start = start.to(self.device)
         self.bound, self.scale, self.options = bound, scale, options
-        self.x = torch.from_numpy(to_network(train)).to(self.device)
-        self.validation_raw = validation[:_VALIDATION_LIMIT]
-        self.validation = torch.from_numpy(to_network(self.validation_raw)).to(self.device)
+        patch = model.config.patch
+        self.feed = Feed(parts.train, parts.spec, options, patch, self.device)
+        self.validation_raw, self.validation = view(
+            parts.validation, parts.spec, patch, self.device
+        )
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
-        self.elements = model.config.elements
-        info = np.iinfo(train.dtype) if np.issubdtype(train.dtype, np.integer) else None
+        dtype = parts.spec.dtype
+        info = np.iinfo(dtype) if np.issubdtype(np.dtype(dtype), np.integer) else None
         self.limits = None if info is None else (float(info.min), float(info.max))
         self.reference = metrics.mse_for(bound.metric, bound.value, scale)
         if bound.metric == "mae":
             self.reference = bound.value
+        if bound.metric == "nrmse":
+            deviation = torch.tensor(scale.std, device=self.device)
+            self.unit: Tensor | float = bound.value * deviation
+        else:
+            self.unit = math.sqrt(self.reference)
         # At high rate dR / d ln D is 1/2 log2 e bits for each latent: where mu will end, about.
-        self.state = State(log_multiplier=math.log(0.72 * model.config.latents / self.elements))
+        share = model.config.latents / math.prod(self.feed.row_shape)
+        self.state = State(log_multiplier=math.log(0.72 * share))
         self.best: dict[str, Tensor] = {}
         self.hard_from = round(options.epochs * (1.0 - options.hard_share))
         self.history: list[Progress] = []
@@ -106,7 +118,7 @@ class Trainer:
         """
         self.model.eval()
         y_hat = torch.round(self.model.g_a(self.validation))
-        bits = float(self.model.prior.bits(y_hat).mean()) / self.elements
+        bits = float(self.prior.bits(y_hat).sum()) / self.validation_raw.size
         x_hat = self.model.g_s(y_hat).float().cpu().numpy()
         x_hat = from_network(x_hat, str(self.validation_raw.dtype))
         self.model.train()
@@ -164,9 +176,9 @@ class Trainer:
         generator = torch.Generator(device="cpu").manual_seed(
             options.seed * 1_000_003 + state.epoch
         )
-        order = torch.randperm(len(self.x), generator=generator)
-        batch = min(options.batch, len(self.x))
-        batches = len(self.x) // batch
+        order = torch.randperm(len(self.feed), generator=generator)
+        batch = min(options.batch, len(self.feed))
+        batches = len(self.feed) // batch
         hard = state.epoch >= self.hard_from
         for i in range(batches):
             if stop():
@@ -174,10 +186,8 @@ class Trainer:
             progress = (state.epoch + i / batches) / options.epochs
             for group in self.optimizer.param_groups:
                 group["lr"] = options.learning_rate * _schedule(progress)
-            x = self.x[order[i * batch : (i + 1) * batch].to(self.device)]
-            if options.augment == "shift":
-                x = _shifted(x, generator)
-            loss = self._loss(x, hard, generator)
+            x, present = self.feed.take(order[i * batch : (i + 1) * batch], generator)
+            loss = self._loss(x, present, hard, generator)
             if not math.isfinite(loss.item()):
                 raise TrainingError(
                     f"the loss is {loss.item()} in epoch {state.epoch + 1}",
@@ -193,7 +203,9 @@ class Trainer:
                 self._ascend(self.validate()[1])
         return True
 
-    def _loss(self, x: Tensor, hard: bool, generator: torch.Generator) -> Tensor:
+    def _loss(
+        self, x: Tensor, present: Tensor | None, hard: bool, generator: torch.Generator
+    ) -> Tensor:
         with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
             y = self.model.g_a(x)
         y = y.float()
@@ -204,12 +216,14 @@ class Trainer:
         with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
             x_hat = self.model.g_s(y_hat)
         error = self._error(x_hat.float(), x)
+        if present is not None:
+            error = error * present
         # Divided before squaring: raw units may be far from 1.
         if self.bound.metric == "mae":
             distortion = (error / self.reference).abs().mean()
         else:
-            distortion = (error / math.sqrt(self.reference)).square().mean()
-        rate = self.model.prior.bits(noisy).mean() / self.elements
+            distortion = (error / self.unit).square().mean()
+        rate = self.prior.bits(noisy).sum() / x.numel()
         loss: Tensor = rate + math.exp(self.state.log_multiplier) * distortion
         return loss
 
@@ -292,39 +306,7 @@ class Trainer:
         self.optimizer.load_state_dict(optimizer)
 
 
-def _shifted(x: Tensor, generator: torch.Generator) -> Tensor:
-    """x: (N, H, W), all moved alike by -1, 0 or 1 pixel each way; what enters repeats the edge."""
-    down, right = torch.randint(0, 3, (2,), generator=generator).tolist()
-    padded = nn.functional.pad(x[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    height, width = x.shape[1:]
-    return padded[:, down : down + height, right : right + width]
-
-
 def _schedule(progress: float) -> float:
     """Cosine decay of the learning rate to a hundredth, after 2 % of warm-up."""
     warm = min(1.0, 0.1 + progress / 0.02)
     return warm * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))
-
-
-@torch.no_grad()
-def latents(model: Mlp, x: Array, batch: int = 4096) -> Array:
-    """g_a of samples x: (N, *shape), any dtype; returns y (N, C) float32 on the CPU."""
-    device = next(model.parameters()).device
-    model.eval()
-    parts = [
-        model.g_a(torch.from_numpy(to_network(x[i : i + batch])).to(device)).float().cpu().numpy()
-        for i in range(0, len(x), batch)
-    ]
-    return np.concatenate(parts)
-
-
-@torch.no_grad()
-def reconstructions(model: Mlp, y_hat: Array, dtype: str, batch: int = 4096) -> Array:
-    """g_s of y_hat: (N, C) float32; returns x_hat (N, *shape) in the dtype of the source."""
-    device = next(model.parameters()).device
-    model.eval()
-    parts = [
-        model.g_s(torch.from_numpy(y_hat[i : i + batch]).to(device)).float().cpu().numpy()
-        for i in range(0, len(y_hat), batch)
-    ]
-    return from_network(np.concatenate(parts), dtype)

@@ -26,15 +26,15 @@ def test_a_manifest_reads_as_it_was_written():
 
 def test_numbers_are_written_in_one_way():
     """Integers given for floats do not make another manifest."""
-    one = tiny.manifest(bound=Bound("mse", 4), scale=Scale(255, 64), levels=(Level(1),))
-    other = tiny.manifest(bound=Bound("mse", 4.0), scale=Scale(255.0, 64.0), levels=(Level(1.0),))
+    one = tiny.manifest(bound=Bound("mse", 4), scale=Scale(255, (64,)), levels=(Level(1),))
+    other = tiny.manifest(bound=Bound("mse", 4.0), scale=Scale(255.0, (64.0,)), levels=(Level(1.0),))
     assert one.to_bytes() == other.to_bytes()
     assert Manifest.from_bytes(one.to_bytes()) == other
 
 
 def test_data_that_does_not_vary_has_a_bundle_too():
-    manifest = tiny.manifest(scale=Scale(0.0, 0.0), encoder=Half(0, 0))
-    assert Bundle.make(manifest, tiny.members()).manifest.scale == Scale(0.0, 0.0)
+    manifest = tiny.manifest(scale=Scale(0.0, (0.0,)), encoder=Half(0, 0))
+    assert Bundle.make(manifest, tiny.members()).manifest.scale == Scale(0.0, (0.0,))
 
 
 def test_the_identity_is_what_the_page_says():

@@ -16,6 +16,7 @@ from rdedge.bundle import archive
 from rdedge.bundle.bundle import MANIFEST, Bundle, npy_bytes
 from rdedge.bundle.manifest import Half, Level, Manifest, identity_of, sha256
 from rdedge.codec.symbols import SymbolCodec
+from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
 from rdedge.metrics import Scale
 from rdedge.types import Bound, SampleSpec
@@ -35,11 +36,13 @@ def manifest(**changes: Any) -> Manifest:
     values: dict[str, Any] = {
         "model": "mlp",
         "sample": SampleSpec("vector", (3,), "uint8"),
+        "columns": (),
         "latents": 2,
+        "patch": 1,
         "levels": (Level(STEP),),
         "rounding": 0.5,
         "bound": Bound("mse", 4.0),
-        "scale": Scale(255.0, 64.0),
+        "scale": Scale(255.0, (64.0,)),
         "encoder": Half(10, 20),
         "decoder": Half(30, 40),
         "opset": 18,
@@ -56,6 +59,7 @@ def members(**changes: bytes) -> dict[str, bytes]:
         "encoder.onnx": b"an encoder",
         "decoder.onnx": b"a decoder",
         "tables.bin": tables().to_bytes(),
+        "selection.bin": Selection.plain(2).to_bytes(),
         "profile.json": canonical.dumps({"name": "cpu-host"}),
         "recipe.json": canonical.dumps({"graph": {"opset": 18}}),
         "scorecard.json": canonical.dumps({"rate": 0.5}),
@@ -71,7 +75,7 @@ def members(**changes: bytes) -> dict[str, bytes]:
 def bundle() -> Bundle:
     """The key of the reference packet is the bundle's, so the bundle is made twice."""
     draft = Bundle.make(manifest(), members())
-    packet = SymbolCodec.of(draft.manifest, draft.tables).pack(SYMBOLS.ravel(), len(SYMBOLS))
+    packet = SymbolCodec.of(draft).pack(SYMBOLS.ravel(), len(SYMBOLS))
     return Bundle.make(manifest(), members(**{"reference/packet.bin": packet}))
 
 
@@ -111,5 +115,5 @@ def with_tables(count: int) -> bytes:
     data = tables(count).to_bytes()
     value = manifest_json()
     value["members"]["tables.bin"] = {"bytes": len(data), "sha256": sha256(data)}
-    value["identity"] = identity_of(bundle().manifest.sample, 2, (Level(STEP),), data, b"a decoder")
+    value["identity"] = identity_of(bundle().manifest, members(**{"tables.bin": data}))
     return packed(manifest=value, replace={"tables.bin": data})

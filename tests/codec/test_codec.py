@@ -43,7 +43,7 @@ def test_the_public_names_work_on_a_path(bundle_path: Path, held_out: np.ndarray
     assert isinstance(packet, bytes)
     assert x_hat.shape == held_out.shape
     assert x_hat.dtype == held_out.dtype
-    mse = metrics.mean("mse", held_out, x_hat, metrics.Scale(1.0, 1.0))
+    mse = metrics.mean("mse", held_out, x_hat, metrics.Scale(1.0, (1.0,)))
     assert mse <= 4.0, "the bound holds on the very samples that it was measured on"
     assert len(packet) < 0.1 * held_out.nbytes
 

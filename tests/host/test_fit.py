@@ -9,7 +9,7 @@ from rdedge.host.rates import FactorizedPrior
 from rdedge.metrics import Scale
 from rdedge.types import Bound
 
-SCALE = Scale(peak=1.0, std=1.0)
+SCALE = Scale(peak=1.0, std=(1.0,))
 
 
 def identity(y_hat: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Models: an analysis transform g_a, a synthesis transform g_s and an entropy model.
+"""`mlp` for vectors.
 
-`mlp`: vectors. Both halves are a linear map plus a small network that starts at zero. The linear
+Both halves are a linear map plus a small network that starts at zero. The linear
 maps start as the Karhunen-Loeve transform of the training data with the step that reverse
 water-filling asks for (T. Berger, Rate Distortion Theory, 1971), so that training starts from the
 best linear codec and the networks have to earn their place:
@@ -14,7 +14,7 @@ best linear codec and the networks have to earn their place:
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from rdedge.errors import ConfigError, TrainingError
+from rdedge.host.models.base import Model
+from rdedge.host.models.klt import klt, step_for
 from rdedge.host.rates import FactorizedPrior
 from rdedge.types import Array
 
 # Unless asked, no more latents than this: on MNIST at 24 dB, 64 needed a fifth fewer bits than 128.
 _MOST_LATENTS = 64
-# Above this many elements the covariance is not decomposed in full.
-_FULL_KLT = 2048
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,20 @@ class MlpConfig:
     latents: int
     encoder_hidden: int
     decoder_hidden: int
+    kind: str = "mlp"
+    patch: int = 1
 
     @property
     def elements(self) -> int:
         return int(np.prod(self.shape))
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": "mlp", **asdict(self), "shape": list(self.shape)}
+        sizes = ("latents", "encoder_hidden", "decoder_hidden")
+        return {
+            "kind": self.kind,
+            "shape": list(self.shape),
+            **{k: getattr(self, k) for k in sizes},
+        }
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> MlpConfig:
@@ -117,50 +124,16 @@ class Decoder(nn.Module):
         return (x_hat * self.scale + self.mean).reshape(-1, *self.shape)
 
 
-class Mlp(nn.Module):
+class Mlp(Model):
     """Analysis, entropy model and synthesis of one codec of vectors."""
 
     def __init__(self, config: MlpConfig) -> None:
         super().__init__()
         self.config = config
-        self.g_a = Encoder(config)
-        self.g_s = Decoder(config)
+        self.halves = (Encoder(config), Decoder(config))
+        self.g_a, self.g_s = self.halves
+        self.layout = None
         self.prior = FactorizedPrior(config.latents, torch.ones(config.latents))
-
-
-def klt(x: Array, count: int | None = None) -> tuple[Array, Array, Array]:
-    """Karhunen-Loeve transform of x: (N, D), any dtype.
-
-    Returns mean (D,), variances (K,) falling, basis (K, D) with orthonormal rows, float64;
-    K = count, or D where it is None.
-    """
-    values = x.astype(np.float64)
-    mean = values.mean(axis=0)
-    centred = values - mean
-    if x.shape[1] <= _FULL_KLT:
-        variances, basis = np.linalg.eigh(centred.T @ centred / len(x))
-        order = np.argsort(variances)[::-1][:count]
-        return mean, np.maximum(variances[order], 0.0), basis[:, order].T
-    rank = min(count or 512, *x.shape)
-    torch.manual_seed(0)  # the same data, the same components
-    _, s, v = torch.svd_lowrank(torch.from_numpy(centred), q=rank, niter=4)
-    return mean, (s**2 / len(x)).numpy(), v.T.numpy()
-
-
-def step_for(variances: Array, distortion: float) -> float:
-    """The quantiser step, in units of the data, at which a uniform quantiser of independent
-    components with these variances (K,) has this summed squared error for each sample.
-
-    Reverse water-filling: a component below the water level costs its variance, others the level.
-    """
-    low, high = 0.0, float(variances.max(initial=0.0))
-    for _ in range(100):
-        level = 0.5 * (low + high)
-        if np.minimum(variances, level).sum() > distortion:
-            high = level
-        else:
-            low = level
-    return math.sqrt(12.0 * max(high, np.finfo(np.float64).tiny))
 
 
 def auto_config(x: Array, mse: float, *, latents: int | None, width: float) -> MlpConfig:
@@ -197,6 +170,7 @@ def start_from_klt(model: Mlp, x: Array, mse: float) -> None:
     units, the networks' last layers to zero and the prior to the spread that follows.
     """
     config = model.config
+    assert isinstance(config, MlpConfig)
     flat = x.reshape(len(x), -1)
     mean, variances, basis = klt(flat, config.latents)
     scale = math.sqrt(float(flat.astype(np.float64).var(axis=0).mean()))
@@ -204,17 +178,17 @@ def start_from_klt(model: Mlp, x: Array, mse: float) -> None:
     # the networks must win it back, and a quarter is a place to start from.
     total = mse * config.elements
     step = step_for(variances, max(total - _lost(flat, variances), 0.25 * total))
-    for half in (model.g_a, model.g_s):
+    for half in model.halves:
         half.mean.copy_(torch.from_numpy(mean))
         half.scale.fill_(scale)
         last = half.network[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-    model.g_a.linear.weight.copy_(torch.from_numpy(basis * (scale / step)))
-    model.g_s.linear.weight.copy_(torch.from_numpy(basis.T * (step / scale)))
+    model.halves[0].linear.weight.copy_(torch.from_numpy(basis * (scale / step)))
+    model.halves[1].linear.weight.copy_(torch.from_numpy(basis.T * (step / scale)))
     spread = torch.from_numpy(np.sqrt(variances) / step).float()
-    model.prior = FactorizedPrior(config.latents, spread).to(model.prior.mean.device)
+    model.prior = FactorizedPrior(config.latents, spread).to(model.halves[0].mean.device)
 
 
 def _lost(flat: Array, variances: Array) -> float:

@@ -1,0 +1,203 @@
+"""What a model does to samples, measured: the scorecard."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from rdedge import canonical, metrics
+from rdedge.codec.preprocess import enlarge, fill_missing, from_network, to_network
+from rdedge.codec.symbols import SymbolCodec
+from rdedge.coding.selection import Selection
+from rdedge.coding.tables import Tables
+from rdedge.format.constants import Stream
+from rdedge.format.mask import write_mask
+from rdedge.host.classes import fit_classes
+from rdedge.host.datasets import Parts, Samples
+from rdedge.host.fit import (
+    NEAREST,
+    Latents,
+    cross_fit,
+    fit_rounding,
+    fit_step,
+    fit_tables,
+    rows_of,
+)
+from rdedge.host.models.base import Model
+from rdedge.host.rates import FactorizedPrior
+from rdedge.types import Array, Bound, SampleSpec
+
+# Above this many elements of held-out data a step is looked for near 1 only.
+_SCAN_ELEMENTS = 1 << 20
+# Training rows that the classes of images are fitted to.
+_MOST_ROWS = 60_000
+_BATCH_ELEMENTS = 1 << 21
+
+
+def prepare(x: Array, spec: SampleSpec, patch: int) -> Array:
+    """Samples as the graph wants them, float32: gaps filled, images enlarged to whole patches."""
+    if spec.kind == "series":
+        x = fill_missing(x)[0]
+    if spec.kind == "image":
+        x = enlarge(x, patch)
+    return to_network(x)
+
+
+@torch.no_grad()
+def analyse(model: Model, samples: Samples, spec: SampleSpec) -> list[Array]:
+    """g_a of samples: one array (n, rows, L) float32 for each batch."""
+    device = _device(model)
+    latents = model.config.latents
+    model.eval()
+    found = []
+    for x in samples:
+        step = max(1, _BATCH_ELEMENTS // max(1, math.prod(x.shape[1:])))
+        parts = [
+            model.g_a(
+                torch.from_numpy(prepare(x[i : i + step], spec, model.config.patch)).to(device)
+            )
+            for i in range(0, len(x), step)
+        ]
+        y = np.concatenate([p.float().cpu().numpy() for p in parts])
+        found.append(y.reshape(len(x), -1, latents))
+    return found
+
+
+@torch.no_grad()
+def synthesise(
+    model: Model, y_hat: list[Array], shapes: list[tuple[int, ...]], dtype: str
+) -> list[Array]:
+    """g_s of y_hat: (n, rows, L) each -> x_hat (n, *shape) each, in the dtype of the source."""
+    device = _device(model)
+    model.eval()
+    found = []
+    for y, shape in zip(y_hat, shapes, strict=True):
+        grid = _grid(model, shape)
+        step = max(1, _BATCH_ELEMENTS // max(1, math.prod(shape)))
+        parts = []
+        for i in range(0, len(y), step):
+            rows = torch.from_numpy(y[i : i + step].reshape(-1, *grid, y.shape[-1])).to(device)
+            x_hat = model.g_s(rows).float().cpu().numpy()
+            if grid:
+                x_hat = x_hat[:, : shape[0], : shape[1]]
+            parts.append(from_network(x_hat.reshape(-1, *shape), dtype))
+        found.append(np.concatenate(parts))
+    return found
+
+
+def _device(model: Model) -> torch.device:
+    tensors = [*model.parameters(), *model.buffers()]
+    return tensors[0].device
+
+
+def _grid(model: Model, shape: tuple[int, ...]) -> tuple[int, ...]:
+    patch = model.config.patch
+    return tuple(-(-side // patch) for side in shape[:2]) if patch > 1 else ()
+
+
+def latents_of(model: Model, samples: Samples, spec: SampleSpec) -> Latents:
+    """The latents of samples, ready to be fitted."""
+
+    def synthesis(y_hat: list[Array], shapes: list[tuple[int, ...]]) -> list[Array]:
+        return synthesise(model, y_hat, shapes, spec.dtype)
+
+    quantisers = None if model.layout is None else model.layout.quantisers
+    return Latents(analyse(model, samples, spec), samples, synthesis, quantisers)
+
+
+def some_rows(y: list[Array]) -> Array:
+    """All rows (n, L), or an even choice of them where there are too many to fit classes to."""
+    rows = rows_of(y)
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, _MOST_ROWS).astype(np.int64)]
+
+
+def entropy_model(
+    model: Model, train: list[Array], validation: list[Array], step: float, rounding: float
+) -> tuple[Selection, Tables]:
+    """Selection and tables for latents (n, rows, L) float32 at this step and rounding."""
+    if model.layout is not None:
+        return fit_classes(model.layout, some_rows(train), step, rounding)
+    assert isinstance(model.prior, FactorizedPrior)
+    symbols = [
+        rows_of(Latents(y, [], lambda y_hat, _: y_hat).symbols(step, rounding))
+        for y in (train, validation)
+    ]
+    return fit_tables(symbols[0], symbols[1], model.prior, step)
+
+
+def packets(
+    codec: SymbolCodec, samples: Samples, symbols: list[Array], spec: SampleSpec, *, alone: bool
+) -> list[bytes]:
+    """What is sent: every sample a packet of its own, or all of a batch in one.
+
+    symbols: (n, rows, L) int32 for each batch (n, *shape) of samples.
+    """
+    made = []
+    for x, s in zip(samples, symbols, strict=True):
+        shape = None if x.shape[1:] == spec.shape else x.shape[1:]
+        step = 1 if alone else len(x)
+        for i in range(0, len(x), step):
+            streams = {}
+            if spec.kind == "series" and np.isnan(x[i : i + step]).any():
+                streams[Stream.MASK] = write_mask(np.isnan(x[i : i + step]))
+            some = s[i : i + step]
+            made.append(codec.pack(some.reshape(-1), len(some), shape=shape, streams=streams))
+    return made
+
+
+def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> dict[str, Any]:
+    """The scorecard: step and rounding, distortion on held-out data, its rate in actual bytes.
+
+    A window or an image is a packet of its own, as a device sends it; vectors share one.
+    """
+    spec, held_out = parts.spec, parts.held_out
+    elements = sum(x.size for x in held_out)
+    near = spec.kind == "image" or elements > _SCAN_ELEMENTS
+    train, validation = analyse(model, parts.train, spec), latents_of(model, parts.validation, spec)
+    rounding = NEAREST
+    if model.layout is not None:
+        rounding = fit_rounding(
+            model.layout, some_rows(train), validation, bound, scale, near=near
+        )[0]
+    latents = latents_of(model, held_out, spec)
+    fitted = fit_step(latents, bound, scale, rounding, near)
+    if fitted is None and rounding != NEAREST:
+        rounding = NEAREST
+        fitted = fit_step(latents, bound, scale, rounding, near)
+    step = 1.0 / 64 if fitted is None else fitted[0]
+    symbols, x_hat = latents.symbols(step, rounding), latents.decoded(step, rounding)
+    distortion = metrics.mean(bound.metric, held_out, x_hat, scale)
+    spread = np.concatenate(
+        [metrics.per_sample("mse", a, b, scale) for a, b in zip(held_out, x_hat, strict=True)]
+    )
+    selection, tables = entropy_model(model, train, validation.y, step, rounding)
+    codec = SymbolCodec(bytes(4), tables, selection)
+    alone = spec.kind != "vector"
+    sent = packets(codec, held_out, symbols, spec, alone=alone)
+    together = packets(codec, held_out, symbols, spec, alone=False) if alone else sent
+    size = sum(map(len, sent))
+    return {
+        "met": fitted is not None,
+        "bound": {"metric": bound.metric, "value": bound.value},
+        "step": float(np.float32(step)),
+        "rounding": rounding,
+        "samples": sum(map(len, held_out)),
+        "distortion": canonical.finite(distortion),
+        "distortion_cross_fitted": cross_fit(latents, bound, scale, rounding, near),
+        "mse": float(spread.mean()),
+        "mse_standard_error": float(spread.std() / np.sqrt(len(spread))),
+        "bits_per_element": {"value": 8.0 * size / elements, "kind": "actual"},
+        "packets": len(sent),
+        "packet_bytes": size,
+        "one_packet_bytes": sum(map(len, together)),
+        "model": {
+            **model.config.to_json(),
+            "encoder_macs": model.config.encoder_macs,
+            "decoder_macs": model.config.decoder_macs,
+        },
+    }

@@ -1,0 +1,43 @@
+"""Models of learned codecs, one file each, behind one interface (base.py).
+
+mlp     vectors: a small network on each side, starts as a KLT
+linear  series: DCT over time, KLT over channels where it pays, lattices
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rdedge.errors import ConfigError
+from rdedge.host.models.base import Model
+from rdedge.host.models.linear import LinearConfig, LinearSeries
+from rdedge.host.models.mlp import Mlp, MlpConfig
+from rdedge.types import SampleKind
+
+# What applies to each kind of sample, the simplest first; `auto` takes the last.
+MODELS: dict[SampleKind, tuple[str, ...]] = {
+    "vector": ("mlp",),
+    "series": ("linear",),
+}
+
+
+def named(name: str, kind: SampleKind) -> str:
+    """The name of a model that applies to this kind; `auto` is the one that gets furthest."""
+    if name == "auto":
+        return MODELS[kind][-1]
+    if name not in MODELS[kind]:
+        raise ConfigError(
+            f"the model {name!r} for samples of kind {kind}",
+            expected=f"auto, {', '.join(MODELS[kind])}",
+        )
+    return name
+
+
+def rebuild(value: dict[str, Any]) -> Model:
+    """A model of the sizes that Config.to_json wrote, its weights still those of a new one."""
+    kind = value["kind"]
+    if kind == "mlp":
+        return Mlp(MlpConfig.from_json(value))
+    if kind == "linear":
+        return LinearSeries(LinearConfig.from_json(value))
+    raise ValueError(f"no model is of kind {kind!r}")

@@ -1,0 +1,126 @@
+"""From a model's name and the data to sizes, a start, and how to train."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from rdedge import metrics
+from rdedge.errors import ConfigError
+from rdedge.host.datasets import Parts
+from rdedge.host.models import rebuild
+from rdedge.host.models.base import Model
+from rdedge.host.models.mlp import Mlp, MlpConfig, auto_config, start_from_klt
+from rdedge.host.options import TrainingOptions
+from rdedge.host.series import start_linear
+from rdedge.types import Bound
+
+SIZES = ("nano", "small", "base")
+_STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 6000, 20, 200
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained and how. start: the linear codec that model starts from, itself where nothing
+    is trained.
+    """
+
+    model: Model
+    start: Model
+    options: TrainingOptions
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one sample both ways."""
+        return self.model.config.encoder_macs + self.model.config.decoder_macs
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model.config.to_json()
+
+    @staticmethod
+    def again(
+        value: dict[str, Any],
+        options: TrainingOptions,
+        parts: Parts,
+        bound: Bound,
+        scale: metrics.Scale,
+    ) -> Plan:
+        """The plan of a run that goes on: sizes as run.json has them."""
+        model = rebuild(value)
+        return _started(model, options, parts, bound, scale)
+
+
+def plan_for(
+    name: str,
+    parts: Parts,
+    bound: Bound,
+    scale: metrics.Scale,
+    *,
+    size: str,
+    latents: int | None,
+    width: float,
+    training: dict[str, Any],
+) -> Plan:
+    """A plan for the model of this name. training: options as given, None: by the data.
+
+    Raises ConfigError or TrainingError for sizes and data that do not fit.
+    """
+    if size not in SIZES:
+        raise ConfigError(f"the size {size!r}", expected=", ".join(SIZES))
+    mse = metrics.mse_for(bound.metric, bound.value, scale)
+    if name == "linear":
+        _refuse(training | {"latents": latents}, ("epochs", "batch", "learning_rate", "latents"))
+        options = _options(training, 1, 1, 1e-3)
+        model: Model = start_linear(parts, bound, scale)
+        return Plan(model, model, options)
+    (x,) = parts.train
+    config = auto_config(x, mse, latents=latents, width=width)
+    # Wide networks want smaller steps.
+    rate = 2e-3 if config.encoder_hidden <= 128 else 1e-3
+    options = _options(training, len(x), 64 if len(x) < 8192 else 128, rate)
+    return _started(Mlp(config), options, parts, bound, scale)
+
+
+def _refuse(given: dict[str, Any], names: tuple[str, ...]) -> None:
+    for name in names:
+        if given[name] is not None:
+            raise ConfigError(
+                f"{name.replace('_', ' ')} {given[name]} for the model linear",
+                expected="none: it is not trained by descent",
+            )
+
+
+def _options(
+    given: dict[str, Any], count: int, batch: int, learning_rate: float
+) -> TrainingOptions:
+    """Options as given, the others by what suits count samples."""
+    batch = batch if given["batch"] is None else given["batch"]
+    epochs = given["epochs"]
+    if epochs is None:
+        per_epoch = max(1, count // max(1, batch))
+        epochs = max(_MIN_EPOCHS, min(_MAX_EPOCHS, _STEPS // per_epoch))
+    rate = learning_rate if given["learning_rate"] is None else given["learning_rate"]
+    return TrainingOptions(**given | {"batch": batch, "epochs": epochs, "learning_rate": rate})
+
+
+def _started(
+    model: Model,
+    options: TrainingOptions,
+    parts: Parts,
+    bound: Bound,
+    scale: metrics.Scale,
+) -> Plan:
+    """A model at its linear start, made in the same way whenever it is made."""
+    torch.manual_seed(options.seed)
+    mse = metrics.mse_for(bound.metric, bound.value, scale)
+    if isinstance(model.config, MlpConfig):
+        made = Mlp(model.config)
+        start_from_klt(made, parts.train[0], mse)
+        return Plan(made, copy.deepcopy(made), options)
+    linear = start_linear(parts, bound, scale)
+    assert math.isfinite(mse)
+    return Plan(linear, linear, options)
