@@ -41,10 +41,12 @@ def command(
     coder: str | None,
     force: bool,
     quiet: bool,
-) -> None:
-    """Compress INPUTS (.npy, .npz, .csv, folders of them; - is stdin) into one container.
+) -> int:
+    """Compress INPUTS (.npy, .npz, .csv, .parquet, pictures, folders of them; - is stdin) into one
+    container.
 
-    Through a pipe come an .npy file or samples as they lie in memory, little-endian.
+    Through a pipe come an .npy file or samples as they lie in memory, little-endian. Pictures of a
+    folder that cannot be read are left out and named at the end; the exit code is 1 then.
     """
     from rdedge.codec.encoder import Encoder
     from rdedge.codec.files import compress
@@ -54,14 +56,16 @@ def command(
 
     if output != "-":
         refuse_existing(Path(output), force)
+    skipped: list[sources.Skipped] = []
     encoder = Encoder(bundle, backend=backend, coder=coder)  # type: ignore[arg-type]
     if "-" in inputs:
         if len(inputs) > 1:
             raise click.UsageError("stdin cannot be mixed with files")
         found = iter([sources.read_stream(binary(sys.stdin).read(), encoder.spec)])
     else:
-        files = list(sources.expand([Path(name) for name in inputs]))
-        found = (sources.read(p, name, key=key, spec=encoder.spec) for p, name in files)
+        paths = [Path(name) for name in inputs]
+        options = sources.ReadOptions(columns=encoder.manifest.columns)
+        found = sources.read_all(paths, skipped, key=key, spec=encoder.spec, options=options)
 
     if output == "-":
         written, total = compress(encoder, found, binary(sys.stdout), batch)
@@ -77,3 +81,8 @@ def command(
             f"source{'s' * (len(written) != 1)}, {size(raw)} -> {size(total)} "
             f"({raw / total:.1f} to 1), encoded in {seconds:.3f} s",
         )
+    for one in skipped:
+        say(f"rdedge: left out {one.name}: {one.why}")
+    if skipped:
+        say(f"rdedge: {len(skipped)} of {len(skipped) + len(written)} files could not be read")
+    return 1 if skipped else 0

@@ -65,6 +65,9 @@ def read_rows(
     elif timed and time is None:
         at = _find_times(pa, found, names)
     kept = pick(names, len(names), at, columns, name)
+    if time is None and at in kept:
+        # Wanted as a channel, so it is one.
+        at = None
     parts = [_numbers(pa, found.column(j), names[j], name) for j in kept]
     values = np.stack(parts, axis=1)
     refuse_infinity(values, name, 1, kept)

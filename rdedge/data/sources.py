@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -167,12 +167,14 @@ def read_all(
     """Read files and folders, one after another.
 
     A picture of a folder that cannot be read is left out and appended to skipped; all else, and a
-    file given by its name, raises as `read` does. Without spec the samples of all must be of one
-    kind, dtype and, but for the height and width of images, shape. Raises SourceError at once where
-    nothing is there, at the end where nothing could be read.
+    file given by its name, raises as `read` does. Without spec all are read at once, and their
+    samples must be of one kind, dtype and, but for the height and width of images, shape; text is
+    float64 in all files where it is in one. Raises SourceError at once where nothing is there, at
+    the end where nothing could be read.
     """
     kind = options.kind if spec is None else spec.kind
-    return _read_files(list(_expand(paths, kind)), skipped, key, spec, options)
+    found = _read_files(list(_expand(paths, kind)), skipped, key, spec, options)
+    return found if spec is not None else iter(_alike(list(found)))
 
 
 def _read_files(
@@ -182,7 +184,7 @@ def _read_files(
     spec: SampleSpec | None,
     options: ReadOptions,
 ) -> Iterator[Source]:
-    first: Source | None = None
+    read_any = False
     for path, name, in_folder in files:
         try:
             source = read(path, name, key=key, spec=spec, options=options)
@@ -191,24 +193,30 @@ def _read_files(
                 raise
             skipped.append(Skipped(name, str(error)))
             continue
-        first = first or source
-        if spec is None:
-            _check_alike(first, source)
+        read_any = True
         yield source
-    if first is None:
+    if not read_any:
         raise SourceError(
             f"none of {len(files)} files could be read; {skipped[-1].name}: {skipped[-1].why}"
         )
 
 
-def _check_alike(first: Source, other: Source) -> None:
-    a, b = first.spec, other.spec
-    if a.kind != b.kind or a.dtype != b.dtype or not a.allows(b.shape):
-        raise ShapeError(
-            f"{other.name} holds {_said(b)}",
-            expected=f"{_said(a)}, as {first.name}",
-            do="keep what differs in folders of its own",
-        )
+def _alike(found: list[Source]) -> list[Source]:
+    """The same sources, if a model can be trained on them together."""
+    if len({str(source.samples.dtype) for source in found}) > 1:
+        found = [
+            replace(s, samples=s.samples.astype(np.float64)) if s.from_text else s for s in found
+        ]
+    a = found[0].spec
+    for source in found[1:]:
+        b = source.spec
+        if a.kind != b.kind or a.dtype != b.dtype or not a.allows(b.shape):
+            raise ShapeError(
+                f"{source.name} holds {_said(b)}",
+                expected=f"{_said(a)}, as {found[0].name}",
+                do="keep what differs in folders of its own",
+            )
+    return found
 
 
 def _said(spec: SampleSpec) -> str:

@@ -68,6 +68,9 @@ def read_rows(
     if time:
         at = time_column(header, width, time, name)
     kept = pick(header, width, at, columns, name)
+    if time is None and at in kept:
+        # Wanted as a channel, so it is one.
+        at = None
     cells = list(zip(*body, strict=True))
     values = np.empty((len(body), len(kept)), np.float64)
     for k, j in enumerate(kept):

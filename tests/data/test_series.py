@@ -7,7 +7,7 @@ import pytest
 
 from rdedge.data.series import windows
 from rdedge.data.sinks import to_bytes
-from rdedge.data.sources import ReadOptions, read, read_stream
+from rdedge.data.sources import ReadOptions, read, read_all, read_stream
 from rdedge.errors import ConfigError, ShapeError, SourceError
 from rdedge.types import SampleSpec
 
@@ -148,6 +148,8 @@ def test_the_column_of_times_by_name(tmp_path):
     found = read_text(tmp_path, content, time="", window=2)
     assert found.times is None
     assert found.columns == ("t", "a", "date")
+    found = read_text(tmp_path, content, columns=("date", "a"), window=2)
+    assert (found.times, found.columns) == (None, ("date", "a"))
     found = read_text(tmp_path, "5,1\n6,2\n", time="1", window=2)
     assert found.times.tolist() == [5 * SECOND, 6 * SECOND]
     assert restored(found) == "5,1\n6,2\n"
@@ -284,6 +286,18 @@ def test_text_in_a_column_that_is_not_taken(tmp_path):
         read_text(tmp_path, content, window=2)
     found = read_text(tmp_path, content, columns=("a",), window=2)
     assert restored(found) == "time,a\n2026-01-01,1\n2026-01-02,2\n"
+
+
+def test_text_of_several_files_is_of_one_dtype(tmp_path):
+    text(tmp_path, "a\n1\n2\n", "a.csv")
+    text(tmp_path, "a\n0.12345678\n2\n", "b.csv")
+    found = list(read_all([tmp_path], [], options=SERIES))
+    assert [str(source.samples.dtype) for source in found] == ["float64", "float64"]
+    text(tmp_path, "a,b\n1,2\n2,3\n", "c.csv")
+    with pytest.raises(ShapeError, match=r"c\.csv holds samples of kind series, shape \(2, 2\)"):
+        read_all([tmp_path], [], options=SERIES)
+    with pytest.raises(ShapeError, match="2 columns"):
+        list(read_all([tmp_path], [], spec=SampleSpec("series", (2, 1), "float32")))
 
 
 # Windows
