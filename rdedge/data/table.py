@@ -49,6 +49,8 @@ def numbers_of(
 ) -> tuple[Array, dict[str, Any]]:
     """As read_table, from the cells."""
     rows = [row for row in rows if any(map(str.strip, row))]
+    if not rows:
+        raise SourceError(f"{name} has only gaps", expected="rows of numbers")
     # Mostly numbers with a word among them is a damaged row, not a header: it must not be dropped.
     numbers = sum(map(is_number, rows[0]))
     unnamed_index = not rows[0][0].strip()
@@ -69,7 +71,7 @@ def numbers_of(
 
 
 def split(data: bytes, name: str, delimiter: str | None = None) -> tuple[Cells, str]:
-    """The rows that are not empty, at least one with text, and the delimiter: unless it is given
+    """The rows that are not empty, at least one, and the delimiter: unless it is given
     the one most frequent in the first row. Raises SourceError or ConfigError.
     """
     if delimiter is not None and (len(delimiter) != 1 or delimiter not in DELIMITERS):
@@ -86,7 +88,8 @@ def split(data: bytes, name: str, delimiter: str | None = None) -> tuple[Cells, 
         rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
     except csv.Error as error:
         raise SourceError(f"{name} is not a table: {error}", expected="rows of numbers") from error
-    if not any(cell.strip() for row in rows for cell in row):
+    # A line of delimiters alone is a row of gaps.
+    if not any(len(row) > 1 or row[0].strip() for row in rows):
         raise SourceError(f"{name} is empty", expected="rows of numbers")
     return rows, delimiter
 

@@ -207,6 +207,11 @@ def test_gaps(tmp_path):
     assert restored(found) == "a,b\n1,\n,\n,\n4,\n"
     again = read_text(tmp_path, restored(found), window=2)
     assert np.array_equal(again.samples, found.samples, equal_nan=True)
+    nothing = read_text(tmp_path, ";;\n;;\n", window=1)
+    assert np.isnan(nothing.samples).all()
+    assert (nothing.rows, restored(nothing)) == (2, ";;\n;;\n")
+    with pytest.raises(SourceError, match="only gaps"):
+        read_text(tmp_path, ";;\n;;\n")
     one = read_text(tmp_path, "a\n1\nnan\n", window=1)
     assert restored(one) == "a\n1\nnan\n"
     with pytest.raises(ShapeError, match="row 2, column 2 is nan"):
