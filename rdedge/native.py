@@ -43,6 +43,7 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
     "rdedge_rans_decode_end": (ctypes.c_int32, [_pointer]),
     "rdedge_choose_classes": (None, [_pointer, _pointer, _int64, _pointer]),
     "rdedge_fill_index": (_int64, [_pointer, _pointer, _int64, _pointer]),
+    "rdedge_predict": (None, [_pointer, _int64, _int64, _int64, ctypes.c_int32]),
     "rdedge_quantise_by": (_int64, [_pointer, _int64, _pointer, _pointer, _int64, _pointer]),
     "rdedge_quantise": (_int64, [_pointer, _int64, _float, _float, _pointer]),
     "rdedge_crc32c_prepare": (None, [_pointer]),
@@ -76,6 +77,7 @@ class Library:
         self.rans_decode_end = loaded.rdedge_rans_decode_end
         self.choose_classes = loaded.rdedge_choose_classes
         self.fill_index = loaded.rdedge_fill_index
+        self.predict = loaded.rdedge_predict
         self.quantise = loaded.rdedge_quantise
         self.quantise_by = loaded.rdedge_quantise_by
         self.crc32c_prepare = loaded.rdedge_crc32c_prepare

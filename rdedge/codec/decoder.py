@@ -65,8 +65,8 @@ class Decoder:
     def decode_packet(self, packet: Packet) -> Array:
         """A parsed packet -> its samples."""
         shape = self._shape(packet)
-        rows = math.prod(self.manifest.grid(shape))
-        x_hat = self.reconstruct(self.symbol_codec.unpack(packet, rows), shape)
+        symbols = self.symbol_codec.unpack(packet, self.manifest.grid(shape))
+        x_hat = self.reconstruct(symbols, shape)
         mask = packet.streams.get(Stream.MASK)
         if mask is not None:
             if self.spec.kind != "series" or not np.issubdtype(x_hat.dtype, np.floating):

@@ -66,7 +66,9 @@ class Encoder:
         if mask is not None:
             streams = {**(streams or {}), Stream.MASK: write_mask(mask)}
         symbols = self._symbols(x)
-        return self.symbol_codec.pack(symbols.reshape(-1), len(x), shape=shape, streams=streams)
+        return self.symbol_codec.pack(
+            symbols.reshape(-1), len(x), grid=self._grid(x), shape=shape, streams=streams
+        )
 
     def encode_stream(self, batches: Iterable[Array]) -> Iterator[bytes]:
         """One packet for each batch, as they come."""
@@ -76,6 +78,9 @@ class Encoder:
         """X as for encode -> symbols (N, R * L) int32."""
         x = self._checked(x)
         return self._symbols(fill_missing(x)[0] if self.spec.kind == "series" else x)
+
+    def _grid(self, x: Array) -> tuple[int, ...]:
+        return self.manifest.grid(x.shape[1:])
 
     def _checked(self, x: Array) -> Array:
         x = self.spec.check_batch(x)
@@ -87,7 +92,7 @@ class Encoder:
         """X checked and without NaN -> symbols (N, R * L) int32."""
         if self.spec.kind == "image":
             x = enlarge(x, self.manifest.patch)
-        grid = self.manifest.grid(x.shape[1:])
+        grid = self._grid(x)
         symbols = np.empty((len(x), math.prod(grid) * self.manifest.latents), np.int32)
         rows = max(1, BLOCK_ELEMENTS // math.prod(x.shape[1:]))
         if len(x) <= rows:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.coding.prediction import predict, restore
 from rdedge.coding.rans import Backend, Coder
 from rdedge.coding.selection import Selection, Selector
 from rdedge.coding.tables import Tables
@@ -35,7 +37,9 @@ class SymbolCodec:
         self.key = key
         self.latents = selection.latents
         self.levels = levels
-        self.selector = Selector(selection, tables, numpy=backend == "numpy")
+        self.numpy = backend == "numpy"
+        self.predicted = selection.predicted
+        self.selector = Selector(selection, tables, numpy=self.numpy)
         index = selection.fixed
         self.fixed = index is not None
         if index is None:
@@ -55,13 +59,18 @@ class SymbolCodec:
         count: int,
         lanes: int | None = None,
         *,
+        grid: tuple[int, ...] = (),
         shape: tuple[int, ...] | None = None,
         streams: Mapping[Stream, bytes] | None = None,
     ) -> bytes:
         """symbols: (rows * L,) int32, sample after sample -> a packet of count samples.
 
-        shape: of a sample, where it is not the manifest's. streams: to travel beside.
+        grid: how the rows of an image lie. shape: of a sample, where it is not the manifest's.
+        streams: to travel beside.
         """
+        if grid and self.predicted.size:
+            planes = symbols.reshape(-1, *grid, self.latents)
+            symbols = predict(planes, self.predicted, self.numpy).reshape(-1)
         if self.fixed:
             coded = self.coder.encode(symbols, lanes)
         else:
@@ -80,8 +89,8 @@ class SymbolCodec:
         runs = (Run(LEARNED, 0, count),)
         return Packet(self.key, runs, found, coded.lanes, shape).to_bytes()
 
-    def unpack(self, packet: Packet, rows: int = 1) -> Array:
-        """A packet of samples of so many rows -> symbols (N, rows * L) int32.
+    def unpack(self, packet: Packet, grid: tuple[int, ...] = ()) -> Array:
+        """A packet of samples whose rows lie so -> symbols (N, rows * L) int32.
 
         Raises a FormatError of FORMAT.md, section 7.
         """
@@ -103,7 +112,7 @@ class SymbolCodec:
         if not escapes and Stream.ESCAPES in packet.streams:
             raise FormatError("the packet has an empty stream of escapes", expected="none")
         latents = packet.streams[Stream.LATENTS]
-        rows *= packet.sample_count
+        rows = packet.sample_count * math.prod(grid)
         count = rows * self.latents
         if self.fixed:
             symbols = self.coder.decode(latents, escapes, count, packet.lanes)
@@ -118,4 +127,6 @@ class SymbolCodec:
                 count,
                 rows * self.selector.least,
             )[choices:]
+        if grid and self.predicted.size:
+            restore(symbols.reshape(-1, *grid, self.latents), self.predicted, self.numpy)
         return symbols.reshape(packet.sample_count, -1)

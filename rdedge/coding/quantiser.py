@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from rdedge import native
 from rdedge.errors import ConfigError, ShapeError, ValueRangeError
 
-__all__ = ["EXACT", "NEAREST", "SCALED", "dequantise", "quantise"]
+__all__ = ["EXACT", "NEAREST", "PREDICTED", "SCALED", "dequantise", "quantise"]
 
 # How a latent is quantised (FORMAT.md 4.4): with the level's step and the manifest's rounding, with
 # that step to the nearest, or as the whole number that it is.
 SCALED, NEAREST, EXACT = 0, 1, 2
+# Or-ed to one of these: the latent is coded as what its neighbours do not predict (4.6).
+PREDICTED = 4
 
 Floats = NDArray[np.float32]
 Int32s = NDArray[np.int32]
@@ -54,6 +56,8 @@ def quantise(
     symbols = np.empty(y.size, np.int32) if out is None else out
     if symbols.shape != y.shape or symbols.dtype != np.int32 or not symbols.flags.c_contiguous:
         raise ShapeError("symbols to write to of another shape", expected=f"({y.size},) int32")
+    if quantisers is not None:
+        quantisers = quantisers & ~np.uint8(PREDICTED)
     if quantisers is None or not quantisers.any():
         bad = _quantise(y, inverse, np.float32(rounding), symbols)
     elif y.size % quantisers.size:
@@ -127,8 +131,9 @@ def dequantise(symbols: Int32s, step: float, quantisers: Kinds | None = None) ->
     quantisers: (L,) as above, for symbols (..., L).
     """
     steps: np.float32 | Floats = np.float32(step)
-    if quantisers is not None and (quantisers == EXACT).any():
-        steps = np.where(quantisers == EXACT, np.float32(1), steps).astype(np.float32)
+    exact = None if quantisers is None else (quantisers & ~np.uint8(PREDICTED)) == EXACT
+    if exact is not None and exact.any():
+        steps = np.where(exact, np.float32(1), steps).astype(np.float32)
     with np.errstate(over="ignore"):
         y_hat: Floats = symbols.astype(np.float32) * steps
     return y_hat

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdedge import native
-from rdedge.coding.quantiser import EXACT
+from rdedge.coding.quantiser import EXACT, PREDICTED
 from rdedge.coding.tables import COST_BITS, TABLES_MAX, Tables, escape_values, varint_lengths
 from rdedge.errors import FormatError, TruncatedError
 from rdedge.format.varint import append_varint, read_varint
@@ -40,7 +40,8 @@ class Group:
     """Neighbouring latents that share a class.
 
     tables: (S, K) uint16, the table of latent k in class s, S from 1 to 256. selector: the table
-    that codes the class; None where S is 1. quantisers: (K,) uint8 of SCALED, NEAREST and EXACT.
+    that codes the class; None where S is 1. quantisers: (K,) uint8 of SCALED, NEAREST and EXACT,
+    with PREDICTED where that is so.
     """
 
     tables: Index
@@ -75,7 +76,7 @@ class Selection:
                 and 1 <= group.classes <= CLASSES_MAX
                 and group.length >= 1
                 and group.quantisers.shape == (group.length,)
-                and int(group.quantisers.max()) <= EXACT
+                and int((group.quantisers & ~np.uint8(PREDICTED)).max()) <= EXACT
                 and (group.selector is None) == (group.classes == 1)
             )
             if not fine:
@@ -100,6 +101,11 @@ class Selection:
     def quantisers(self) -> NDArray[np.uint8]:
         """(L,) uint8."""
         return np.concatenate([group.quantisers for group in self.groups])
+
+    @cached_property
+    def predicted(self) -> NDArray[np.intp]:
+        """Which latents are predicted from the neighbouring rows of an image."""
+        return np.flatnonzero(self.quantisers & PREDICTED)
 
     @cached_property
     def selectors(self) -> Index:

@@ -13,6 +13,7 @@ from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
 from rdedge.coding.rans import Backend
 from rdedge.errors import BundleError, ConfigError, ParityError
+from rdedge.format.constants import Stream
 from rdedge.format.packet import read_packet
 
 # A bundle states its own limits, but not beyond these.
@@ -56,10 +57,21 @@ def check(bundle: Bundle) -> list[Checked]:
     coders: list[Backend] = ["c", "numpy"] if native.library() is not None else ["numpy"]
     found: list[Checked] = []
     packet, _ = read_packet(reference.packet)
+    shape = reference.inputs.shape[1:]
+    grid = manifest.grid(shape)
+    # What the symbols do not say, such as a mask of missing values.
+    coded = (Stream.LATENTS, Stream.ESCAPES)
+    beside = {kind: data for kind, data in packet.streams.items() if kind not in coded}
     for coder in coders:
         encoder, decoder = Encoder(bundle, coder=coder), Decoder(bundle, coder=coder)
-        packed = encoder.symbol_codec.pack(reference.symbols.reshape(-1), len(reference.symbols))
-        decoded = decoder.symbol_codec.unpack(packet)
+        packed = encoder.symbol_codec.pack(
+            reference.symbols.reshape(-1),
+            len(reference.symbols),
+            grid=grid,
+            shape=packet.shape,
+            streams=beside,
+        )
+        decoded = decoder.symbol_codec.unpack(packet, grid)
         found += [
             Checked(
                 f"{coder}: bytes of the reference symbols that differ",
@@ -74,12 +86,14 @@ def check(bundle: Bundle) -> list[Checked]:
         ]
     symbols = encoder.symbols(reference.inputs)
     differing = float((symbols != reference.symbols).mean())
-    outputs = decoder.reconstruct(reference.symbols).astype(np.float64)
-    difference = float(np.abs(outputs - reference.outputs).max()) / manifest.scale.spread
+    outputs = decoder.reconstruct(reference.symbols, shape).astype(np.float64)
+    deviation = np.asarray(manifest.scale.std)
+    # Missing values are no outputs of the graph.
+    difference = float(np.nanmax(np.abs(outputs - reference.outputs) / deviation))
     # An integer that rounds the other way differs by one unit, however close the floats were.
     unit = 1.0 if np.issubdtype(reference.outputs.dtype, np.integer) else 0.0
     output_limit = max(
-        min(limits.max_output_difference, _MOST_OUTPUT_DIFFERENCE), unit / manifest.scale.spread
+        min(limits.max_output_difference, _MOST_OUTPUT_DIFFERENCE), unit / float(deviation.min())
     )
     return [
         *found,

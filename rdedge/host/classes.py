@@ -75,11 +75,14 @@ class Layout:
 
 
 def fit_classes(
-    layout: Layout, y: Array, step: float, rounding: float, seed: int = 0
+    layout: Layout, symbols: Array, louder: Array | None = None, seed: int = 0
 ) -> tuple[Selection, Tables]:
-    """Selection and tables for latents y: (n, L) float32, quantised with this step and rounding."""
-    symbols = _symbols(layout, y, step, rounding)
-    louder = _gained(layout, y, step, rounding, seed) if layout.gains else symbols[:0]
+    """Selection and tables for rows of symbols (n, L) int32, as they are coded.
+
+    louder: more rows, which the classes must know too, but which say nothing of how frequent they
+    are.
+    """
+    louder = symbols[:0] if louder is None else louder
     book = _Book()
     own = layout.split(symbols)
     every = layout.split(np.concatenate([symbols, louder]))
@@ -122,13 +125,10 @@ def estimated_bits(selection: Selection, tables: Tables, symbols: Array) -> floa
     return bits + cross_entropy_bits(flat, selector.index(classes, len(symbols)), tables)
 
 
-def _symbols(layout: Layout, y: Array, step: float, rounding: float) -> Array:
-    flat = np.ascontiguousarray(y, np.float32).reshape(-1)
-    return quantise(flat, step, rounding, quantisers=layout.quantisers).reshape(y.shape)
-
-
-def _gained(layout: Layout, y: Array, step: float, rounding: float, seed: int) -> Array:
-    """Symbols of copies whose groups are louder or quieter, each by a gain of its own."""
+def gained(layout: Layout, y: Array, step: float, rounding: float, seed: int = 0) -> Array:
+    """Symbols of copies of y: (n, L) float32, whose groups are louder or quieter, each by a gain of
+    its own: what training may not have shown.
+    """
     rng = np.random.default_rng(seed)
     copies = []
     for _ in range(_GAINS):
@@ -138,7 +138,9 @@ def _gained(layout: Layout, y: Array, step: float, rounding: float, seed: int) -
             scaled = group.quantisers == SCALED
             parts.append(np.where(scaled, part * gain, part))
         copies.append(np.concatenate(parts, axis=1))
-    return _symbols(layout, np.concatenate(copies), step, rounding)
+    flat = np.ascontiguousarray(np.concatenate(copies), np.float32).reshape(-1)
+    symbols = quantise(flat, step, rounding, quantisers=layout.quantisers)
+    return symbols.reshape(-1, y.shape[1])
 
 
 def _of_band(layout: Layout, parts: list[Array], band: int) -> list[Array]:
@@ -202,10 +204,10 @@ class _Cluster:
         """(S, bands, 2 R + 1): how often a symbol occurs."""
         width = 2 * self.reach + 1
         counts = np.zeros((self.classes, len(self.bands), width))
-        flat = counts.reshape(-1)
+        first = self.chosen[which] * width
         for k, b in enumerate(self.band_of):
-            places = (self.chosen[which] * len(self.bands) + b) * width + self.clipped[which, k]
-            flat += np.bincount(places, minlength=flat.size)
+            found = np.bincount(first + self.clipped[which, k], minlength=self.classes * width)
+            counts[:, b] += found.reshape(self.classes, width)
         return counts
 
     def shapes(self) -> list[list[tuple[int, Array]]]:

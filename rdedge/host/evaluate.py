@@ -15,12 +15,12 @@ from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
 from rdedge.format.constants import Stream
 from rdedge.format.mask import write_mask
-from rdedge.host.classes import fit_classes
 from rdedge.host.datasets import Parts, Samples
 from rdedge.host.fit import (
     NEAREST,
     Latents,
     cross_fit,
+    fit_layout,
     fit_rounding,
     fit_step,
     fit_tables,
@@ -32,8 +32,6 @@ from rdedge.types import Array, Bound, SampleSpec
 
 # Above this many elements of held-out data a step is looked for near 1 only.
 _SCAN_ELEMENTS = 1 << 20
-# Training rows that the classes of images are fitted to.
-_MOST_ROWS = 60_000
 _BATCH_ELEMENTS = 1 << 21
 
 
@@ -48,9 +46,8 @@ def prepare(x: Array, spec: SampleSpec, patch: int) -> Array:
 
 @torch.no_grad()
 def analyse(model: Model, samples: Samples, spec: SampleSpec) -> list[Array]:
-    """g_a of samples: one array (n, rows, L) float32 for each batch."""
+    """g_a of samples: one array (n, *grid, L) float32 for each batch."""
     device = _device(model)
-    latents = model.config.latents
     model.eval()
     found = []
     for x in samples:
@@ -61,8 +58,7 @@ def analyse(model: Model, samples: Samples, spec: SampleSpec) -> list[Array]:
             )
             for i in range(0, len(x), step)
         ]
-        y = np.concatenate([p.float().cpu().numpy() for p in parts])
-        found.append(y.reshape(len(x), -1, latents))
+        found.append(np.concatenate([p.float().cpu().numpy() for p in parts]))
     return found
 
 
@@ -70,18 +66,16 @@ def analyse(model: Model, samples: Samples, spec: SampleSpec) -> list[Array]:
 def synthesise(
     model: Model, y_hat: list[Array], shapes: list[tuple[int, ...]], dtype: str
 ) -> list[Array]:
-    """g_s of y_hat: (n, rows, L) each -> x_hat (n, *shape) each, in the dtype of the source."""
+    """g_s of y_hat: (n, *grid, L) each -> x_hat (n, *shape) each, in the dtype of the source."""
     device = _device(model)
     model.eval()
     found = []
     for y, shape in zip(y_hat, shapes, strict=True):
-        grid = _grid(model, shape)
         step = max(1, _BATCH_ELEMENTS // max(1, math.prod(shape)))
         parts = []
         for i in range(0, len(y), step):
-            rows = torch.from_numpy(y[i : i + step].reshape(-1, *grid, y.shape[-1])).to(device)
-            x_hat = model.g_s(rows).float().cpu().numpy()
-            if grid:
+            x_hat = model.g_s(torch.from_numpy(y[i : i + step]).to(device)).float().cpu().numpy()
+            if model.config.patch > 1:
                 x_hat = x_hat[:, : shape[0], : shape[1]]
             parts.append(from_network(x_hat.reshape(-1, *shape), dtype))
         found.append(np.concatenate(parts))
@@ -91,11 +85,6 @@ def synthesise(
 def _device(model: Model) -> torch.device:
     tensors = [*model.parameters(), *model.buffers()]
     return tensors[0].device
-
-
-def _grid(model: Model, shape: tuple[int, ...]) -> tuple[int, ...]:
-    patch = model.config.patch
-    return tuple(-(-side // patch) for side in shape[:2]) if patch > 1 else ()
 
 
 def latents_of(model: Model, samples: Samples, spec: SampleSpec) -> Latents:
@@ -108,25 +97,14 @@ def latents_of(model: Model, samples: Samples, spec: SampleSpec) -> Latents:
     return Latents(analyse(model, samples, spec), samples, synthesis, quantisers)
 
 
-def some_rows(y: list[Array]) -> Array:
-    """All rows (n, L), or an even choice of them where there are too many to fit classes to."""
-    rows = rows_of(y)
-    if len(rows) <= _MOST_ROWS:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, _MOST_ROWS).astype(np.int64)]
-
-
 def entropy_model(
-    model: Model, train: list[Array], validation: list[Array], step: float, rounding: float
+    model: Model, train: Latents, validation: Latents, step: float, rounding: float
 ) -> tuple[Selection, Tables]:
-    """Selection and tables for latents (n, rows, L) float32 at this step and rounding."""
+    """Selection and tables for latents at this step and rounding."""
     if model.layout is not None:
-        return fit_classes(model.layout, some_rows(train), step, rounding)
+        return fit_layout(model.layout, train, step, rounding)
     assert isinstance(model.prior, FactorizedPrior)
-    symbols = [
-        rows_of(Latents(y, [], lambda y_hat, _: y_hat).symbols(step, rounding))
-        for y in (train, validation)
-    ]
+    symbols = [rows_of(part.symbols(step, rounding)) for part in (train, validation)]
     return fit_tables(symbols[0], symbols[1], model.prior, step)
 
 
@@ -135,7 +113,7 @@ def packets(
 ) -> list[bytes]:
     """What is sent: every sample a packet of its own, or all of a batch in one.
 
-    symbols: (n, rows, L) int32 for each batch (n, *shape) of samples.
+    symbols: (n, *grid, L) int32 for each batch (n, *shape) of samples.
     """
     made = []
     for x, s in zip(samples, symbols, strict=True):
@@ -146,7 +124,10 @@ def packets(
             if spec.kind == "series" and np.isnan(x[i : i + step]).any():
                 streams[Stream.MASK] = write_mask(np.isnan(x[i : i + step]))
             some = s[i : i + step]
-            made.append(codec.pack(some.reshape(-1), len(some), shape=shape, streams=streams))
+            grid = some.shape[1:-1]
+            made.append(
+                codec.pack(some.reshape(-1), len(some), grid=grid, shape=shape, streams=streams)
+            )
     return made
 
 
@@ -158,12 +139,10 @@ def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> 
     spec, held_out = parts.spec, parts.held_out
     elements = sum(x.size for x in held_out)
     near = spec.kind == "image" or elements > _SCAN_ELEMENTS
-    train, validation = analyse(model, parts.train, spec), latents_of(model, parts.validation, spec)
+    train, validation = (latents_of(model, p, spec) for p in (parts.train, parts.validation))
     rounding = NEAREST
     if model.layout is not None:
-        rounding = fit_rounding(
-            model.layout, some_rows(train), validation, bound, scale, near=near
-        )[0]
+        rounding = fit_rounding(model.layout, train, validation, bound, scale, near=near)[0]
     latents = latents_of(model, held_out, spec)
     fitted = fit_step(latents, bound, scale, rounding, near)
     if fitted is None and rounding != NEAREST:
@@ -175,7 +154,7 @@ def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> 
     spread = np.concatenate(
         [metrics.per_sample("mse", a, b, scale) for a, b in zip(held_out, x_hat, strict=True)]
     )
-    selection, tables = entropy_model(model, train, validation.y, step, rounding)
+    selection, tables = entropy_model(model, train, validation, step, rounding)
     codec = SymbolCodec(bytes(4), tables, selection)
     alone = spec.kind != "vector"
     sent = packets(codec, held_out, symbols, spec, alone=alone)

@@ -6,6 +6,7 @@ import io
 import logging
 import math
 import warnings
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,15 @@ from rdedge.data.files import refuse_existing
 from rdedge.errors import BoundMissedError, MissingError, ParityError
 from rdedge.host.datasets import Parts, Samples, load_again
 from rdedge.host.evaluate import analyse, entropy_model, prepare, synthesise
+from rdedge.host.fit import Latents
 from rdedge.host.models.base import Model, parameters
 from rdedge.host.runs import RunFolder
 from rdedge.types import Array, SampleSpec
 
 # Elements that go through a graph at a time.
 _BATCH_ELEMENTS = 1 << 20
+# Latents whose tables are fitted are never decoded.
+_NOTHING: Callable[..., list[Array]] = lambda y_hat, shapes: []  # noqa: E731
 # Images that parity is measured on.
 _PARITY_BATCHES = 16
 
@@ -153,9 +157,12 @@ def _complete(
         "selection.bin": Selection.plain(manifest.latents).to_bytes(),
     }
     encoder = Encoder(Bundle.make(manifest, members | draft | plain))
-    latents = [_latents(encoder, part) for part in (parts.train, parts.validation)]
-    step = manifest.levels[0].step
-    selection, tables = entropy_model(model, latents[0], latents[1], step, manifest.rounding)
+    step, layout = manifest.levels[0].step, model.layout
+    train, validation = (
+        Latents(_latents(encoder, p), p, _NOTHING, None if layout is None else layout.quantisers)
+        for p in (parts.train, parts.validation)
+    )
+    selection, tables = entropy_model(model, train, validation, step, manifest.rounding)
     members = members | {"tables.bin": tables.to_bytes(), "selection.bin": selection.to_bytes()}
     bundle = Bundle.make(manifest, members | draft)
     encoder, decoder = Encoder(bundle), Decoder(bundle)
@@ -181,7 +188,7 @@ def _complete(
 
 
 def _latents(encoder: Encoder, samples: Samples) -> list[Array]:
-    """What the exported encoder makes of samples: (n, rows, L) float32 for each batch."""
+    """What the exported encoder makes of samples: (n, *grid, L) float32 for each batch."""
     manifest = encoder.manifest
     found = []
     for x in samples:
@@ -190,7 +197,7 @@ def _latents(encoder: Encoder, samples: Samples) -> list[Array]:
             encoder.runner.run(prepare(x[i : i + step], encoder.spec, manifest.patch))
             for i in range(0, len(x), step)
         ]
-        found.append(np.concatenate(parts).reshape(len(x), -1, manifest.latents))
+        found.append(np.concatenate(parts))
     return found
 
 
@@ -277,9 +284,7 @@ def parity(
     for y, x_hat, grid, shape in zip(y_hat, outputs, grids, shapes, strict=True):
         rows = max(1, _BATCH_ELEMENTS // math.prod(shape))
         for i in range(0, len(y), rows):
-            block = decoder.runner.run(
-                np.ascontiguousarray(y[i : i + rows]).reshape(-1, *grid, y.shape[-1])
-            )
+            block = decoder.runner.run(np.ascontiguousarray(y[i : i + rows]))
             block = block[:, : shape[0], : shape[1]] if grid else block
             difference = x_hat[i : i + rows] - block.reshape(-1, *shape)
             worst = max(worst, float(np.abs(difference / np.asarray(manifest.scale.std)).max()))

@@ -38,6 +38,7 @@ class Feed:
     ) -> None:
         self.spec, self.device, self.shift = spec, device, options.augment == "shift"
         self.present: Tensor | None = None
+        self.count: int
         self.row_shape = spec.shape
         if spec.kind == "image":
             self.row_shape = (patch, patch, spec.shape[2])

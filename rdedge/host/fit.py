@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rdedge import metrics
-from rdedge.coding.quantiser import dequantise, quantise
+from rdedge.coding.prediction import predict
+from rdedge.coding.quantiser import PREDICTED, dequantise, quantise
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables, cross_entropy_bits, tables_from_counts
-from rdedge.host.classes import Layout, estimated_bits, fit_classes
+from rdedge.host.classes import Layout, estimated_bits, fit_classes, gained
 from rdedge.host.rates import FactorizedPrior
 from rdedge.types import Array, Bound
 
@@ -31,6 +32,8 @@ _HAIR = 1e-5
 # Around the step that training aimed at, where distortion costs too much to scan.
 _NEAR = 2.0 ** (1 / 4)
 _NEAR_REFINEMENTS = 7
+# Training rows that the classes of images are fitted to.
+_MOST_ROWS = 60_000
 # Weight of the learned prior beside the counts, in samples.
 _PRIOR_WEIGHTS = (2.0, 8.0, 32.0, 128.0, 512.0)
 _TABLE_ENTRIES = 2048
@@ -40,7 +43,8 @@ _TABLE_ENTRIES = 2048
 class Latents:
     """The latents of samples and what they must come back as.
 
-    y: one array (n, rows, L) float32 for each batch of x: (n, *shape). synthesis: y_hat of batches
+    y: one array (n, *grid, L) float32 for each batch of x: (n, *shape); the rows of an image lie
+    in a grid, others are one. synthesis: y_hat of batches
     and the shapes of their samples -> x_hat. quantisers: (L,) uint8, or None for SCALED.
     """
 
@@ -50,7 +54,7 @@ class Latents:
     quantisers: Array | None = None
 
     def symbols(self, step: float, rounding: float) -> list[Array]:
-        """Quantised: one array (n, rows, L) int32 for each batch."""
+        """Quantised: one array (n, *grid, L) int32 for each batch."""
         return [
             quantise(y.reshape(-1), step, rounding, quantisers=self.quantisers).reshape(y.shape)
             for y in self.y
@@ -60,6 +64,15 @@ class Latents:
         """What comes back."""
         y_hat = [dequantise(s, step, self.quantisers) for s in self.symbols(step, rounding)]
         return self.synthesis(y_hat, [x.shape[1:] for x in self.x])
+
+    def coded(self, step: float, rounding: float) -> Array:
+        """The symbols as they are coded, (all rows, L): predicted where that is so."""
+        symbols = self.symbols(step, rounding)
+        if self.quantisers is not None:
+            latents = np.flatnonzero(self.quantisers & PREDICTED)
+            if latents.size:
+                symbols = [predict(s, latents) if s.ndim == 4 else s for s in symbols]
+        return rows_of(symbols)
 
     def part(self, which: slice) -> Latents:
         """Some of the samples: of one batch its samples, of several the batches."""
@@ -74,7 +87,7 @@ class Latents:
 
 
 def rows_of(arrays: list[Array]) -> Array:
-    """Batches (n, rows, L) -> (all rows, L)."""
+    """Batches (n, *grid, L) -> (all rows, L)."""
     return np.concatenate([a.reshape(-1, a.shape[-1]) for a in arrays])
 
 
@@ -171,7 +184,7 @@ def cross_fit(
 
 def fit_rounding(
     layout: Layout,
-    train: Array,
+    train: Latents,
     validation: Latents,
     bound: Bound,
     scale: metrics.Scale,
@@ -180,20 +193,32 @@ def fit_rounding(
     """The rounding that takes the fewest bits on validation samples at the bound, its step there,
     and those bits (estimated). 0.5, 1 and infinity where none meets the bound.
 
-    train: (n, L) float32 latents, which the tables are fitted to.
+    train: latents that the tables are fitted to.
     """
     best = (NEAREST, 1.0, float("inf"))
     for rounding in ROUNDINGS:
         fitted = fit_step(validation, bound, scale, rounding, near)
         if fitted is None:
             continue
-        selection, tables = fit_classes(layout, train, fitted[0], rounding)
-        symbols = rows_of(validation.symbols(fitted[0], rounding))
-        bits = estimated_bits(selection, tables, symbols)
+        selection, tables = fit_layout(layout, train, fitted[0], rounding)
+        bits = estimated_bits(selection, tables, validation.coded(fitted[0], rounding))
         if bits >= best[2]:
             break
         best = (rounding, fitted[0], bits)
     return best
+
+
+def fit_layout(
+    layout: Layout, train: Latents, step: float, rounding: float
+) -> tuple[Selection, Tables]:
+    """Selection and tables for training latents at this step and rounding."""
+    louder = None
+    if layout.gains:
+        louder = gained(layout, rows_of(train.y), step, rounding)
+    symbols = train.coded(step, rounding)
+    if len(symbols) > _MOST_ROWS:
+        symbols = symbols[np.linspace(0, len(symbols) - 1, _MOST_ROWS).astype(np.int64)]
+    return fit_classes(layout, symbols, louder)
 
 
 def fit_tables(

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import copy
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from rdedge import metrics
-from rdedge.errors import ConfigError
+from rdedge.codec.preprocess import enlarge
+from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.datasets import Parts
 from rdedge.host.models import rebuild
 from rdedge.host.models.base import Model
+from rdedge.host.models.image import SIZES as IMAGE_SIZES
+from rdedge.host.models.image import ImageConfig, ImageModel, Transform
 from rdedge.host.models.mlp import Mlp, MlpConfig, auto_config, start_from_klt
 from rdedge.host.options import TrainingOptions
 from rdedge.host.series import start_linear
 from rdedge.types import Bound
 
 SIZES = ("nano", "small", "base")
+# Pixels of a patch's side; the smaller where an image has less than four of the larger across.
+PATCH, SMALL_PATCH, _PATCHES_ACROSS = 16, 8, 4
+# An epoch looks at as many pixels as there are in the training part.
+_IMAGE_EPOCHS = 60
 _STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 6000, 20, 200
 
 
@@ -72,6 +78,8 @@ def plan_for(
     if size not in SIZES:
         raise ConfigError(f"the size {size!r}", expected=", ".join(SIZES))
     mse = metrics.mse_for(bound.metric, bound.value, scale)
+    if parts.spec.kind == "image":
+        return _image_plan(name, parts, mse, size=size, latents=latents, training=training)
     if name == "linear":
         _refuse(training | {"latents": latents}, ("epochs", "batch", "learning_rate", "latents"))
         options = _options(training, 1, 1, 1e-3)
@@ -121,6 +129,59 @@ def _started(
         made = Mlp(model.config)
         start_from_klt(made, parts.train[0], mse)
         return Plan(made, copy.deepcopy(made), options)
+    if isinstance(model.config, ImageConfig):
+        return _started_image(model.config, parts, mse, options)
     linear = start_linear(parts, bound, scale)
-    assert math.isfinite(mse)
     return Plan(linear, linear, options)
+
+
+def _image_plan(
+    name: str,
+    parts: Parts,
+    mse: float,
+    *,
+    size: str,
+    latents: int | None,
+    training: dict[str, Any],
+) -> Plan:
+    shape = parts.spec.shape
+    patch = PATCH if min(shape[:2]) >= _PATCHES_ACROSS * PATCH else SMALL_PATCH
+    transform = Transform.of([enlarge(x, patch) for x in parts.train], patch, mse)
+    if not transform.variances.max(initial=0.0) > 0.0:
+        raise TrainingError(
+            "all training images are one grey",
+            expected="images that differ",
+            do="check the folder: there is nothing to learn",
+        )
+    count = transform.latents if latents is None else latents
+    if not 1 <= count <= len(transform.variances):
+        raise ConfigError(f"{count} latents", expected=f"1 to {len(transform.variances)}")
+    config = ImageConfig(shape, count, patch)
+    if name == "linear":
+        _refuse(training, ("epochs", "batch", "learning_rate"))
+        options = _options(training, 1, 1, 1e-3)
+    else:
+        config = ImageConfig(shape, count, patch, *IMAGE_SIZES[size])
+        options = _options(training, 1, 8, 1e-3)
+        if training["epochs"] is None:
+            options = replace(options, epochs=_IMAGE_EPOCHS)
+    return _started_image(config, parts, mse, options, transform)
+
+
+def _started_image(
+    config: ImageConfig,
+    parts: Parts,
+    mse: float,
+    options: TrainingOptions,
+    transform: Transform | None = None,
+) -> Plan:
+    if transform is None:
+        transform = Transform.of([enlarge(x, config.patch) for x in parts.train], config.patch, mse)
+    torch.manual_seed(options.seed)
+    linear = ImageModel(ImageConfig(config.shape, config.latents, config.patch))
+    linear.start(transform)
+    if config.kind == "linear":
+        return Plan(linear, linear, options)
+    model = ImageModel(config)
+    model.start(transform)
+    return Plan(model, linear, options)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,3 +69,55 @@ class FactorizedPrior(Prior):
         y = symbols.float().to(self.mean.device)
         result: Array = self.probability(y, step).T.double().cpu().numpy()
         return result
+
+
+class ClassPrior(Prior):
+    """Rows of latents that come in S classes of loudness, which the encoder names: what a row costs
+    is -log2 of the mixture over the classes of the product over its latents, each a logistic with
+    a scale of its own for each class. Latent 0 of an image is coded as what is left of it after
+    prediction from its neighbours (FORMAT.md 4.6), so that is what counts here.
+
+    latents: K. classes: S.
+    """
+
+    def __init__(self, latents: int, classes: int) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(latents))
+        self.log_scale = nn.Parameter(torch.zeros(classes, latents))
+        self.logit = nn.Parameter(torch.zeros(classes))
+
+    @torch.no_grad()
+    def start(self, spread: Array) -> None:
+        """spread: (K,), of the latents, in quantiser steps."""
+        logs = torch.from_numpy(np.log(np.maximum(spread, 1e-2))).float() - 0.6
+        classes = len(self.logit)
+        loudness = torch.linspace(-1.5, 1.0, classes) if classes > 1 else torch.zeros(1)
+        self.log_scale.copy_((logs[None, :] + loudness[:, None]).clamp_min(-3.0))
+
+    def bits(self, y: Tensor) -> Tensor:
+        """Estimated bits of each image. y: (N, H, W, K), noisy or rounded latents; returns (N,)."""
+        first = predicted(y[..., 0])
+        rows = torch.cat([first[..., None], y[..., 1:]], dim=-1)
+        away = (rows - self.mean).abs().unsqueeze(-2)
+        inverse = torch.exp(-self.log_scale)
+        # Both cumulative values in the tail where they are small, or they would cancel.
+        mass = torch.sigmoid((0.5 - away) * inverse) - torch.sigmoid((-0.5 - away) * inverse)
+        logs = torch.log2(mass.clamp_min(_MIN_PROBABILITY)).sum(-1)
+        weights = torch.log2(torch.softmax(self.logit, 0))
+        nats = torch.logsumexp((logs + weights) * math.log(2.0), dim=-1)
+        bits: Tensor = -nats.sum(dim=(1, 2)) / math.log(2.0)
+        return bits
+
+
+def predicted(y: Tensor) -> Tensor:
+    """y: (N, H, W) less its prediction from left, above and above-left: the median of left, above
+    and left + above - above-left (M. Weinberger, G. Seroussi, G. Sapiro, LOCO-I, 1996).
+    """
+    padded = nn.functional.pad(y, (1, 0, 1, 0))
+    left, above, corner = padded[:, 1:, :-1], padded[:, :-1, 1:], padded[:, :-1, :-1]
+    low, high = torch.minimum(left, above), torch.maximum(left, above)
+    guess = torch.minimum(torch.maximum(left + above - corner, low), high)
+    # In the first row and column only one neighbour is there.
+    guess = torch.cat([padded[:, :1, :-1], guess[:, 1:]], dim=1)
+    guess = torch.cat([padded[:, :-1, 1:2], guess[:, :, 1:]], dim=2)
+    return y - guess

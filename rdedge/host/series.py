@@ -8,10 +8,10 @@ from rdedge import metrics
 from rdedge.codec.preprocess import fill_missing
 from rdedge.data.survey import Lattice, lattice
 from rdedge.errors import TrainingError
-from rdedge.host.classes import estimated_bits, fit_classes
+from rdedge.host.classes import estimated_bits
 from rdedge.host.datasets import Parts
-from rdedge.host.evaluate import analyse, latents_of
-from rdedge.host.fit import fit_step, rows_of
+from rdedge.host.evaluate import latents_of
+from rdedge.host.fit import fit_layout, fit_step
 from rdedge.host.models.klt import dct, step_for
 from rdedge.host.models.linear import LinearConfig, LinearSeries
 from rdedge.types import Array, Bound
@@ -86,8 +86,7 @@ class _Trials:
         fitted = fit_step(validation, self.bound, self.scale, _ROUNDING)
         if fitted is None:
             return model, float("inf")
-        train = rows_of(analyse(model, self.parts.train, spec))
+        train = latents_of(model, self.parts.train, spec)
         assert model.layout is not None
-        selection, tables = fit_classes(model.layout, train, fitted[0], _ROUNDING)
-        symbols = rows_of(validation.symbols(fitted[0], _ROUNDING))
-        return model, estimated_bits(selection, tables, symbols)
+        selection, tables = fit_layout(model.layout, train, fitted[0], _ROUNDING)
+        return model, estimated_bits(selection, tables, validation.coded(fitted[0], _ROUNDING))

@@ -184,6 +184,9 @@ class Trainer:
             if stop():
                 return False
             progress = (state.epoch + i / batches) / options.epochs
+            if options.minutes is not None:
+                # Where the clock ends training, the learning rate must have come down by then.
+                progress = max(progress, state.seconds / (options.minutes * 60.0))
             for group in self.optimizer.param_groups:
                 group["lr"] = options.learning_rate * _schedule(progress)
             x, present = self.feed.take(order[i * batch : (i + 1) * batch], generator)

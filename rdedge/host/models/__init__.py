@@ -1,7 +1,9 @@
 """Models of learned codecs, one file each, behind one interface (base.py).
 
 mlp     vectors: a small network on each side, starts as a KLT
-linear  series: DCT over time, KLT over channels where it pays, lattices
+linear  series: DCT over time, KLT over channels where it pays, lattices (linear.py);
+        images: patches through their KLT (image.py)
+conv2d  images: linear and a small convolutional network on each side (image.py)
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import Any
 
 from rdedge.errors import ConfigError
 from rdedge.host.models.base import Model
+from rdedge.host.models.image import ImageConfig, ImageModel
 from rdedge.host.models.linear import LinearConfig, LinearSeries
 from rdedge.host.models.mlp import Mlp, MlpConfig
 from rdedge.types import SampleKind
@@ -18,6 +21,7 @@ from rdedge.types import SampleKind
 MODELS: dict[SampleKind, tuple[str, ...]] = {
     "vector": ("mlp",),
     "series": ("linear",),
+    "image": ("linear", "conv2d"),
 }
 
 
@@ -38,6 +42,8 @@ def rebuild(value: dict[str, Any]) -> Model:
     kind = value["kind"]
     if kind == "mlp":
         return Mlp(MlpConfig.from_json(value))
+    if len(value["shape"]) == 3 and kind in ("linear", "conv2d"):
+        return ImageModel(ImageConfig.from_json(value))
     if kind == "linear":
         return LinearSeries(LinearConfig.from_json(value))
     raise ValueError(f"no model is of kind {kind!r}")
