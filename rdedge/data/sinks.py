@@ -96,9 +96,9 @@ def _rows(samples: Array, detail: dict[str, Any]) -> Array:
 def _table_bytes(
     array: Array, kind: SourceKind, detail: dict[str, Any], times: Times | None
 ) -> bytes:
-    if kind == "csv" and "rows" not in detail:
-        return write_table(array.reshape(len(array), -1), detail)
     values = array.reshape(len(array), -1)
+    if kind == "csv" and "rows" not in detail:
+        return write_table(values, detail)
     if times is not None:
         if len(times) < len(values):
             raise FormatError(f"{len(times)} times of {len(values)} rows", expected="as many")

@@ -362,6 +362,8 @@ def _table(
         )  # fmt: skip
         if wanted == "vector" or (wanted is None and found.times is None):
             samples, more = arrays.to_vectors(found.values, name, None)
+            if spec is not None and spec.elements == samples.shape[1]:
+                samples = samples.reshape(-1, *spec.shape)
             return Source(name, kind, samples, size, found.detail | more, columns=found.columns)
     else:
         rows, delimiter = table.split(file.read(), name, options.separator)

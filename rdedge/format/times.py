@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdedge.errors import FormatError, TruncatedError
-from rdedge.format.varint import append_varint, append_zigzag, read_varint, read_zigzag
+from rdedge.format.varint import MAX_U64, append_varint, append_zigzag, read_varint, read_zigzag
 
 __all__ = ["read_times", "write_times"]
 
@@ -67,14 +67,15 @@ def _decimal(value: int) -> tuple[int, int]:
     return value, exponent
 
 
-def read_times(data: bytes, most: int) -> Times:
+def read_times(data: bytes, most: int, *, cut: bool = False) -> Times:
     """The times (rows,) of a stream.
 
-    most: rows that the source has, so that no more memory is taken. Raises a FormatError of
-    section 7.
+    most: rows that the source has, so that no more memory is taken. cut: only the first of its rows
+    are there, for its container was cut short: the times of those are given. Raises a FormatError
+    of section 7.
     """
     rows, position = read_varint(data, 0)
-    if not 1 <= rows <= most:
+    if not 1 <= rows <= (MAX_U64 if cut else most):
         raise FormatError(f"times: {rows} rows", expected=f"1 to {most}")
     if position >= len(data):
         raise TruncatedError("times: the bytes end before the exponents", expected="a whole stream")
@@ -91,15 +92,22 @@ def read_times(data: bytes, most: int) -> Times:
     else:
         unit, position = read_varint(data, position)
         step, position = read_varint(data, position)
-        times = _regular(data, position, first, unit * 10**unit_exponent, step, rows)
+        tick = unit * 10**unit_exponent
+        if not 1 <= tick < _SPAN:
+            raise FormatError(f"times: ticks of {tick} ns", expected="1 ns to less than 2^63")
+        times = _regular(data, position, first, tick, step, rows, most)
     # The one form is what the writer makes of these times.
-    if write_times(times) != data:
+    if rows == len(times) and write_times(times) != data:
         raise FormatError("times: not in the one form of these times", expected="that form")
     return times
 
 
-def _regular(data: bytes, position: int, first: int, tick: int, step: int, rows: int) -> Times:
-    """Rows step ticks apart but for the exceptions that data holds from position on."""
+def _regular(
+    data: bytes, position: int, first: int, tick: int, step: int, rows: int, most: int
+) -> Times:
+    """Rows step ticks apart but for the exceptions that data holds from position on, the first
+    most of them.
+    """
     left = rows - 1
     total = step * left
     at: list[int] = []
@@ -118,9 +126,10 @@ def _regular(data: bytes, position: int, first: int, tick: int, step: int, rows:
         total += deviation
     if total * tick >= _SPAN or step * tick >= _SPAN:
         raise FormatError("times: they span 2^63 ns or more", expected="less than 292 years")
-    ticks = np.full(rows - 1, step, np.int64)
+    ticks = np.full(min(rows, most) - 1, step, np.int64)
+    kept = sum(i < len(ticks) for i in at)
     # Each is at most the total, so they fit.
-    ticks[at] += np.array(deviations, np.int64)
+    ticks[at[:kept]] += np.array(deviations[:kept], np.int64)
     offsets = np.concatenate([[0], np.cumsum(ticks)]) * tick
     return _within(first, total * tick, offsets.astype(np.int64))
 

@@ -90,6 +90,7 @@ def test_integers(tmp_path):
 
 def test_without_times_it_is_a_table_of_vectors(tmp_path):
     path = save(tmp_path, a=pa.array([1.0, 2.0]), b=pa.array([3.0, 4.0]))
+    assert read(path, spec=SampleSpec("vector", (1, 2), "float64")).samples.shape == (2, 1, 2)
     for source in (read(path), read(path, spec=SampleSpec("vector", (2,), "float64"))):
         assert source.spec == SampleSpec("vector", (2,), "float64")
         assert source.samples.tolist() == [[1, 3], [2, 4]]

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.codec.decoder import Decoder
 from rdedge.codec.symbols import SymbolCodec
+from rdedge.coding.selection import Group, Selection, Selector
 from rdedge.coding.tables import Tables
 from rdedge.data import sinks
 from rdedge.errors import (
@@ -26,6 +28,7 @@ from rdedge.format.envelope import read_envelope
 from rdedge.format.mask import read_mask
 from rdedge.format.packet import read_packet
 from rdedge.format.times import read_times
+from rdedge.types import SampleSpec
 from tests.bundle import tiny
 from tests.coding.reference import varint
 from tests.format import build, page
@@ -70,7 +73,10 @@ def runs(*triples: tuple[int, int, int], number: int | None = None) -> bytes:
 
 # Two latents a sample: the second table is skewed so that a sample takes little room.
 TABLES = Tables(np.array([-1, 0]), (np.array([20000, 30000, 15000, 536]), np.array([65000, 536])))
-CODEC = SymbolCodec(build.KEY, TABLES, levels=1)
+CODEC = SymbolCodec(build.KEY, TABLES, Selection.plain(2), levels=1)
+# Two classes of one latent, and a selector whose symbols go from -1 to 1.
+CHOICE = Selection((Group(np.array([[0], [1]], np.uint16), np.zeros(1, np.uint8), 0),))
+CHOOSER = SymbolCodec(build.KEY, TABLES, CHOICE, levels=1)
 SYMBOLS = np.array([0, 0, 1, 0, 90, 0, -70000, 5], np.int32)
 CODED = read_packet(CODEC.pack(SYMBOLS, 4))[0].streams
 LATENTS, ESCAPES = CODED[build.LATENTS], CODED[build.ESCAPES]
@@ -101,6 +107,32 @@ def codec(name: str, error: type[RdedgeError], body: bytes, flags: int, **kwargs
 
 def tables(name: str, error: type[RdedgeError], data: bytes) -> Fault:
     return Fault(name, error, lambda: Tables.from_bytes(data))
+
+
+def selection(name: str, *numbers: int, error: type[RdedgeError] = FormatError) -> Fault:
+    """Numbers under 128, each a byte, and varints alike."""
+    data = b"".join(map(varint, numbers))
+    return Fault(name, error, lambda: Selection.from_bytes(data))
+
+
+def chosen(name: str, choice: int) -> Fault:
+    """One sample whose class is choice."""
+    index = np.array([0, 0], np.uint16)
+    coded = CHOOSER.coder.encode(np.array([choice, 0], np.int32), None, index)
+    body = build.stream(build.LATENTS, coded.latents, last=not coded.escapes)
+    if coded.escapes:
+        body += build.stream(build.ESCAPES, coded.escapes, last=True)
+    data = build.packet(body)
+    return Fault(name, FormatError, lambda: CHOOSER.unpack(read_packet(data)[0]))
+
+
+def shaped(name: str, spec: SampleSpec, *axes: int) -> Fault:
+    """A packet that says so of its shape, to a decoder of such samples."""
+    decoder = object.__new__(Decoder)
+    decoder.spec = spec
+    body = bytes([len(axes), *axes]) + build.PLAIN
+    data = build.packet(body, flags=build.SHAPE)
+    return Fault(name, MismatchError, lambda: decoder._shape(read_packet(data)[0]))
 
 
 def bundle(name: str, data: bytes) -> Fault:
@@ -290,6 +322,8 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         times("an exponent of a unit for one row", FormatError, 1, 2, exponents=0x99),
         times("a unit too small", FormatError, 3, 2, 1, 2),
         times("a unit of 0", FormatError, 3, 2, 0, 1),
+        times("a unit of 0 and a step of 2^64 - 1", FormatError, 3, 2, 0, (1 << 64) - 1),
+        times("a unit of 2^63 and a step of 0", FormatError, 3, 2, 1 << 63, 0),
         times("a step that is not the most frequent", FormatError, 4, 2, 1, 1, 0, 2, 0, 2),
         times("an exception of no deviation", FormatError, 3, 2, 1, 1, 0, 0),
         times("an exception beyond the rows", FormatError, 3, 2, 1, 1, 2, 2),
@@ -307,7 +341,10 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
     ],
     ("packet", "a codec key"): [
         codec("key", MismatchError, build.PLAIN, 0, key=b"\x01\x02\x03\x05"),
-        codec("shape", MismatchError, b"\x02\x08\x08" + build.PLAIN, build.SHAPE),
+        shaped("the shape of the bundle", SampleSpec("vector", (8, 8), "uint8"), 8, 8),
+        shaped("another shape", SampleSpec("vector", (3,), "uint8"), 8, 8),
+        shaped("a longer window", SampleSpec("series", (64, 2), "float32"), 65, 2),
+        shaped("images of more channels", SampleSpec("image", (8, 8, 1), "uint8"), 8, 8, 3),
     ],
     ("rANS", "too few bytes"): [
         unpack("no state for 2 lanes", TruncatedError, LATENTS[:15], ESCAPES, lanes=1),
@@ -474,6 +511,24 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
             lambda: all_batches(build.container(TWO, build.sealed(b"\x1d\x01\x04\x02\x03\x00"))),
         ),
     ],
+    ("selection", "no group"): [
+        selection("no group", 0),
+        selection("no latent", 1, 0, 1),
+        selection("65536 latents", 1, 65536, 1),
+        selection("65536 latents together", 2, 65535, 1, *[0] * 131070, 1, 1, 0, 0),
+        selection("no class", 1, 1, 0, 0),
+        selection("257 classes", 1, 1, 257, 0, 0, *[0] * 257),
+        selection("a quantiser of 3", 1, 1, 1, 3, 0),
+        selection("table 65535", 1, 1, 1, 0, 65535),
+        selection("a selector of 65535", 1, 1, 2, 65535, 0, 0, 0),
+        selection("a byte more", 1, 1, 1, 0, 0, 0),
+        Fault("table 2 of 2", FormatError, lambda: Selector(Selection.plain(3), TABLES)),
+    ],
+    ("classes", "a symbol"): [
+        chosen("class -1", -1),
+        chosen("class 2 of 2", 2),
+        chosen("class 70000", 70000),
+    ],
     ("tables", "no table"): [
         tables("none", FormatError, b"\x00"),
         tables("65536", FormatError, varint(65536)),
@@ -497,7 +552,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         bundle("a member unknown", tiny.packed(extra={"readme.txt": b"hello"})),
         bundle("another hash", tiny.packed(replace={"encoder.onnx": b"altered"})),
         bundle("another identity", tiny.packed(manifest={"identity": "0" * 64})),
-        bundle("three tables", tiny.with_tables(3)),
+        bundle("one table", tiny.with_tables(1)),
     ],
 }
 

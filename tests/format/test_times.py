@@ -7,6 +7,7 @@ import pytest
 
 from rdedge.errors import FormatError
 from rdedge.format.times import read_times, write_times
+from tests.coding.reference import varint
 from tests.format import hostile
 
 SECOND = 10**9
@@ -81,6 +82,21 @@ def test_no_more_memory_than_the_source_has_rows():
     with pytest.raises(FormatError):
         read_times(data, 999_999)
     assert hostile.peak_bytes(lambda d: read_times(d, 999_999), data) < 100_000
+
+
+@pytest.mark.parametrize("most", [1, 2, 49, 50, 51, 52, 199, 200, 201])
+def test_the_first_rows_of_a_source_cut_short(most):
+    times = regular(200)
+    times[50:] += 7
+    found = read_times(write_times(times), most, cut=True)
+    assert found.tolist() == times[:most].tolist()
+
+
+def test_rows_that_are_not_there_take_no_memory():
+    data = write_times(regular(3))
+    data = varint(1 << 32) + data[1:]
+    assert hostile.peak_bytes(lambda d: read_times(d, 10, cut=True), data) < 100_000
+    assert len(read_times(data, 10, cut=True)) == 10
 
 
 def test_damage_gives_times_or_a_typed_error():
