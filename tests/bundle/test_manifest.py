@@ -12,6 +12,7 @@ import pytest
 from rdedge import canonical
 from rdedge.bundle.bundle import Bundle, npy_bytes
 from rdedge.bundle.manifest import Half, Level, Manifest, sha256
+from rdedge.coding.selection import Group, Selection
 from rdedge.errors import BundleError
 from rdedge.metrics import Scale
 from rdedge.types import Bound, SampleSpec
@@ -27,7 +28,9 @@ def test_a_manifest_reads_as_it_was_written():
 def test_numbers_are_written_in_one_way():
     """Integers given for floats do not make another manifest."""
     one = tiny.manifest(bound=Bound("mse", 4), scale=Scale(255, (64,)), levels=(Level(1),))
-    other = tiny.manifest(bound=Bound("mse", 4.0), scale=Scale(255.0, (64.0,)), levels=(Level(1.0),))
+    other = tiny.manifest(
+        bound=Bound("mse", 4.0), scale=Scale(255.0, (64.0,)), levels=(Level(1.0),)
+    )
     assert one.to_bytes() == other.to_bytes()
     assert Manifest.from_bytes(one.to_bytes()) == other
 
@@ -39,10 +42,13 @@ def test_data_that_does_not_vary_has_a_bundle_too():
 
 def test_the_identity_is_what_the_page_says():
     decoder, tables = sha256(b"a decoder"), sha256(tiny.tables().to_bytes())
+    # One group of two latents, one class, both SCALED, tables 0 and 1.
+    selection = sha256(bytes([1, 2, 1, 0, 0, 0, 1]))
     text = (
         f'{{"decoder":"{decoder}","format":1,"latents":2,'
-        '"levels":[{"step":"0x1.8000000000000p-1"}],'
-        f'"sample":{{"dtype":"uint8","kind":"vector","shape":[3]}},"tables":"{tables}"}}'
+        '"levels":[{"step":"0x1.8000000000000p-1"}],"patch":1,'
+        '"sample":{"dtype":"uint8","kind":"vector","shape":[3]},'
+        f'"selection":"{selection}","tables":"{tables}"}}'
     )
     assert tiny.bundle().manifest.identity == sha256(text.encode())
 
@@ -57,15 +63,29 @@ def test_the_identity_covers_what_decoding_depends_on_and_no_more():
 
     assert identity({"encoder.onnx": b"another"}) == base
     assert identity({"scorecard.json": b"{}"}, rounding=0.4, opset=20, model="conv") == base
+    series = SampleSpec("series", (4, 2), "float32")
+    named = {"columns": ("a", "b"), "scale": Scale(1.0, (2.0, 3.0))}
+    assert identity(sample=series) == identity(sample=series, **named)
+    nearest = Group(np.array([[0, 1]], np.uint16), np.array([0, 1], np.uint8))
+    image = SampleSpec("image", (16, 16, 3), "uint8")
+    three = {
+        "tables.bin": tiny.tables(3).to_bytes(),
+        "selection.bin": Selection.plain(3).to_bytes(),
+    }
     others = {
         identity({"decoder.onnx": b"another"}),
         identity(levels=(Level(0.5),)),
         identity(levels=(Level(0.75), Level(1.5))),
         identity(sample=SampleSpec("vector", (3,), "int8")),
         identity(sample=SampleSpec("vector", (3, 1), "uint8")),
-        identity({"tables.bin": tiny.tables(3).to_bytes()}, latents=3),
+        identity({"tables.bin": tiny.tables(3).to_bytes()}),
+        identity({"selection.bin": Selection((nearest,)).to_bytes()}),
+        identity(three, latents=3),
+        identity(sample=series),
+        identity(sample=image, patch=8),
+        identity(sample=image, patch=16),
     }
-    assert len(others | {base}) == 7
+    assert len(others | {base}) == 12
 
 
 def test_steps_are_exact_text():
@@ -146,6 +166,20 @@ WRONG: list[tuple[str, Any]] = [
     ("bound/value", -1.0),
     ("bound/value", 10**400),
     ("bound/value", 4),
+    ("columns", ["a", "b", "c"]),
+    ("columns", "abc"),
+    ("columns", [1]),
+    ("columns", None),
+    ("patch", 0),
+    ("patch", 2),
+    ("patch", 1.0),
+    ("patch", True),
+    ("scale/std", 64.0),
+    ("scale/std", []),
+    ("scale/std", [64]),
+    ("scale/std", [-1.0]),
+    ("scale/std", ["64.0"]),
+    ("scale/std", [64.0, 64.0]),
     ("scale/peak", -1.0),
     ("scale/std", None),
     ("sample", None),
@@ -219,6 +253,75 @@ def test_a_manifest_that_is_not_canonical_json(name):
 def sealed(**changes: bytes) -> Bundle:
     """A bundle that is whole, but for what is inside of a member."""
     return Bundle.make(tiny.manifest(), tiny.members(**changes))
+
+
+SERIES = SampleSpec("series", (4, 2), "float32")
+IMAGE = SampleSpec("image", (16, 16, 3), "uint8")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sample": SERIES},
+        {"sample": SERIES, "columns": ("a", "b")},
+        {"sample": SERIES, "scale": Scale(1.0, (0.0, 3.0))},
+        {"sample": IMAGE, "patch": 16},
+        {"sample": IMAGE, "patch": 256},
+    ],
+    ids=str,
+)
+def test_series_and_images_have_manifests_too(changes):
+    manifest = Bundle.make(tiny.manifest(**changes), tiny.members()).manifest
+    assert Manifest.from_bytes(manifest.to_bytes()) == manifest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sample": SERIES, "columns": ("a",)},
+        {"sample": SERIES, "columns": ("a", "a")},
+        {"sample": SERIES, "columns": ("a", "")},
+        {"sample": SERIES, "columns": ("a", "b", "c")},
+        {"sample": SERIES, "scale": Scale(1.0, (1.0, 2.0, 3.0))},
+        {"sample": SERIES, "scale": Scale(1.0, (1.0, -2.0))},
+        {"sample": SERIES, "patch": 4},
+        {"sample": IMAGE, "columns": ("a", "b", "c")},
+        {"sample": IMAGE, "patch": 0},
+        {"sample": IMAGE, "patch": 257},
+        {"sample": IMAGE, "scale": Scale(1.0, (1.0, 2.0, 3.0))},
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_the_sample(changes):
+    with pytest.raises(BundleError, match="out of range"):
+        Manifest.from_bytes(tiny.manifest(**changes).to_bytes())
+
+
+def test_the_grid_of_an_image_covers_it():
+    manifest = tiny.manifest(sample=IMAGE, patch=16)
+    assert manifest.grid((16, 16, 3)) == (1, 1)
+    assert manifest.grid((17, 33, 3)) == (2, 3)
+    assert tiny.manifest(sample=SERIES).grid((4, 2)) == ()
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection.plain(1),
+        Selection.plain(3),
+        Selection((Group(np.array([[0, 2]], np.uint16), np.zeros(2, np.uint8)),)),
+        Selection((Group(np.array([[0, 1]] * 2, np.uint16), np.zeros(2, np.uint8), 2),)),
+    ],
+)
+def test_a_selection_that_does_not_fit(selection):
+    with pytest.raises(BundleError, match="tables for 2 latents"):
+        sealed(**{"selection.bin": selection.to_bytes()})
+
+
+def test_a_selection_that_is_damaged():
+    for data in (b"", Selection.plain(2).to_bytes()[:-1], Selection.plain(2).to_bytes() + b"\0"):
+        with pytest.raises(BundleError, match=r"selection\.bin"):
+            sealed(**{"selection.bin": data})
 
 
 def test_tables_that_are_damaged():

@@ -330,7 +330,7 @@ def test_training_never_ends_worse_than_it_started(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", x)
     card = train(str(tmp_path / "x.npy"), max_distortion=1e-2, output=tmp_path / "r", epochs=3)
     assert card["met"]
-    assert card["kept"] == "start"
+    assert card["kept"] == "start: mlp"
     export(tmp_path / "r", tmp_path / "x.rdb")
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from rdedge.errors import ConfigError, TrainingError
-from rdedge.host.models import Mlp, MlpConfig, auto_config, klt, start_from_klt, step_for
+from rdedge.host.models.klt import klt, step_for
+from rdedge.host.models.mlp import Mlp, MlpConfig, auto_config, start_from_klt
 from rdedge.host.rates import FactorizedPrior
 
 

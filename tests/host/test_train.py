@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -24,13 +25,14 @@ from rdedge.errors import (
     TrainingError,
     ValueRangeError,
 )
-from rdedge.host.models import Mlp, auto_config, start_from_klt
+from rdedge.host.datasets import Parts
+from rdedge.host.models.mlp import Mlp, auto_config, start_from_klt
 from rdedge.host.options import TrainingOptions
 from rdedge.host.runs import RunFolder
 from rdedge.host.splits import Split
 from rdedge.host.train import resume, train
 from rdedge.host.training import Trainer
-from rdedge.types import Bound
+from rdedge.types import Bound, SampleSpec
 
 
 def vectors(count: int = 400, width: int = 6, seed: int = 0) -> np.ndarray:
@@ -232,7 +234,11 @@ def trainer(bound: Bound) -> Trainer:
     x = vectors()
     model = Mlp(auto_config(x, 0.5, latents=None, width=1.0))
     start_from_klt(model, x, 0.5)
-    return Trainer(model, x, x[:50], bound, metrics.Scale.of(x), TrainingOptions(epochs=2))
+    spec = SampleSpec("vector", x.shape[1:], str(x.dtype))
+    parts = Parts(spec, [x], [x[:50]], [x[50:60]])
+    start = copy.deepcopy(model)
+    options = TrainingOptions(epochs=2)
+    return Trainer(model, start, parts, bound, metrics.Scale.of(x), options)
 
 
 @pytest.mark.parametrize(
@@ -282,5 +288,5 @@ def test_the_run_folder_holds_nothing_that_executes(run_folder: Path) -> None:
         "scorecard.json",
     }
     card = json.loads((run_folder / "scorecard.json").read_text())
-    loaded: Any = RunFolder(run_folder).load_model(card["model_sha256"])
+    loaded: Any = RunFolder(run_folder).load_model(card["model_sha256"], card["model"])
     assert isinstance(loaded, Mlp)
