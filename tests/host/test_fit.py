@@ -8,8 +8,16 @@ import torch
 
 from rdedge.coding.quantiser import EXACT, NEAREST, SCALED
 from rdedge.coding.tables import cross_entropy_bits
-from rdedge.host.classes import Band, GroupLayout, Layout, estimated_bits, fit_classes
-from rdedge.host.fit import Latents, cross_fit, fit_rounding, fit_step, fit_tables, rows_of
+from rdedge.host.classes import Band, GroupLayout, Layout, estimated_bits
+from rdedge.host.fit import (
+    Latents,
+    cross_fit,
+    fit_layout,
+    fit_rounding,
+    fit_step,
+    fit_tables,
+    rows_of,
+)
 from rdedge.host.rates import FactorizedPrior
 from rdedge.metrics import Scale
 from rdedge.types import Bound
@@ -170,19 +178,19 @@ def test_the_rounding_is_the_one_that_saves_bits() -> None:
     rng = np.random.default_rng(8)
     y = rng.laplace(scale=0.4, size=(6000, 2)).astype(np.float32)
     layout, bound = one_class(2), Bound("mse", 0.15)
-    train, validation = y[:4000], latents(y[4000:], y[4000:])
+    train, validation = latents(y[:4000], y[:4000]), latents(y[4000:], y[4000:])
     rounding, step, bits = fit_rounding(layout, train, validation, bound, SCALE)
     assert rounding < 0.5
     assert ((validation.decoded(step, rounding)[0] - y[4000:]) ** 2).mean() <= 0.15
     nearest = fit_step(validation, bound, SCALE, 0.5)
     assert nearest is not None
     assert step < nearest[0], "what the dead zone errs more, a smaller step makes up for"
-    selection, tables = fit_classes(layout, train, nearest[0], 0.5)
-    at_half = estimated_bits(selection, tables, rows_of(validation.symbols(nearest[0], 0.5)))
+    selection, tables = fit_layout(layout, train, nearest[0], 0.5)
+    at_half = estimated_bits(selection, tables, validation.coded(nearest[0], 0.5))
     assert bits < at_half
 
 
 def test_no_rounding_meets_what_cannot_be_met() -> None:
     y = np.ones((50, 2), np.float32)
-    found = fit_rounding(one_class(2), y, latents(y, y + 9.0), Bound("mse", 0.5), SCALE)
+    found = fit_rounding(one_class(2), latents(y, y), latents(y, y + 9.0), Bound("mse", 0.5), SCALE)
     assert found == (0.5, 1.0, float("inf"))
