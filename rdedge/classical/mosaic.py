@@ -39,14 +39,16 @@ class Mosaic:
         return self.rows * self.height, self.columns * self.width
 
     def lay(self, tiles: Array) -> Array:
-        """(count, height, width) -> the picture, padded by zero, same dtype."""
-        room = np.zeros((self.rows * self.columns, self.height, self.width), tiles.dtype)
+        """(count, height, width, *rest) -> (H, W, *rest), padded by zero, same dtype."""
+        rest = tiles.shape[3:]
+        room = np.zeros((self.rows * self.columns, self.height, self.width, *rest), tiles.dtype)
         room[: self.count] = tiles
-        grid = room.reshape(self.rows, self.columns, self.height, self.width)
-        return np.ascontiguousarray(grid.swapaxes(1, 2).reshape(self.shape))
+        grid = room.reshape(self.rows, self.columns, self.height, self.width, *rest)
+        return np.ascontiguousarray(grid.swapaxes(1, 2).reshape(*self.shape, *rest))
 
     def cut(self, picture: Array) -> Array:
-        """Undo lay: the picture -> (count, height, width), same dtype."""
-        grid = picture.reshape(self.rows, self.height, self.columns, self.width)
-        tiles = grid.swapaxes(1, 2).reshape(-1, self.height, self.width)
+        """Undo lay: the picture -> (count, height, width, *rest), same dtype."""
+        rest = picture.shape[2:]
+        grid = picture.reshape(self.rows, self.height, self.columns, self.width, *rest)
+        tiles = grid.swapaxes(1, 2).reshape(-1, self.height, self.width, *rest)
         return np.ascontiguousarray(tiles[: self.count])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +25,8 @@ _PRICE_STEP = 1.25
 # No error between two grey values is larger: a bit that is worth more changes nothing.
 _MOST_PRICE = 255.0**2
 
+Kept = TypeVar("Kept")
+
 
 @dataclass(frozen=True)
 class Reduction:
@@ -33,14 +39,36 @@ class Reduction:
 
 def fixed(pictures: Pictures) -> list[Reduction]:
     """The same level for the same value everywhere: the most compact that keep the bound."""
-    kept = []
-    for levels in _candidates(pictures):
-        found = Reduction(levels.index[pictures.tiles], levels.greys, levels.name)
-        if _keeps(pictures, found):
-            kept.append(found)
-        if len(kept) == 3 * _KEPT:
-            break
-    return sorted(kept, key=lambda r: _bits(pictures, r))[:_KEPT]
+    made = (
+        Reduction(levels.index[pictures.tiles], levels.greys, levels.name)
+        for levels in _candidates(pictures)
+    )
+    return few(partial(_bits, pictures), (one for one in made if _keeps(pictures, one)))
+
+
+def likely(histogram: Array, aim: float, metric: str) -> list[Levels]:
+    """Reductions that can keep a bound, most compact first.
+
+    histogram: (256,) counts of the grey values. aim: the bound as their squared error.
+    """
+    found = candidates(histogram, aim)
+    if metric in ("mse", "psnr", "nrmse"):
+        # Known without measuring; the rest leaves room for rounding to another dtype.
+        return [levels for levels in found if levels.mse <= 1.05 * aim]
+    return found
+
+
+def few(bits: Callable[[Kept], float], kept: Iterable[Kept]) -> list[Kept]:
+    """Of reductions that keep the bound, most compact first, those worth giving to a codec."""
+    return sorted(islice(kept, 3 * _KEPT), key=bits)[:_KEPT]
+
+
+def picture_bits(picture: Array, count: int) -> float:
+    """Bits of a picture (H, W) of levels, estimated: by context where few levels allow."""
+    if count <= _MOST_CONTEXT_LEVELS:
+        return context_bits(picture, count)
+    share = np.bincount(picture.ravel()) / picture.size
+    return -picture.size * float(share[share > 0] @ np.log2(share[share > 0]))
 
 
 def weighed(pictures: Pictures) -> list[Reduction]:
@@ -78,12 +106,7 @@ def _aim(pictures: Pictures) -> float:
 def _candidates(pictures: Pictures) -> list[Levels]:
     """Reductions that can keep the bound, most compact first."""
     histogram = np.bincount(pictures.tiles.ravel(), minlength=256)
-    aim = _aim(pictures)
-    found = candidates(histogram, aim)
-    if pictures.bound.metric in ("mse", "psnr", "nrmse"):
-        # Known without measuring; the rest leaves room for the rounding to x's dtype.
-        return [levels for levels in found if levels.mse <= 1.05 * aim]
-    return found
+    return likely(histogram, _aim(pictures), pictures.bound.metric)
 
 
 def _keeps(pictures: Pictures, found: Reduction) -> bool:
@@ -91,13 +114,8 @@ def _keeps(pictures: Pictures, found: Reduction) -> bool:
 
 
 def _bits(pictures: Pictures, found: Reduction) -> float:
-    """Bits of a reduction's mosaic, estimated: by context where few levels allow."""
-    count = len(found.greys)
-    picture = pictures.mosaic.lay(found.levels)
-    if count <= _MOST_CONTEXT_LEVELS:
-        return context_bits(picture, count)
-    share = np.bincount(picture.ravel()) / picture.size
-    return -picture.size * float(share[share > 0] @ np.log2(share[share > 0]))
+    """Bits of a reduction's mosaic, estimated."""
+    return picture_bits(pictures.mosaic.lay(found.levels), len(found.greys))
 
 
 def _grow(pictures: Pictures, levels: Levels, price: float) -> tuple[Reduction, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -82,6 +83,53 @@ def meet(
     if best is None:
         return None
     return best, next(rung for rung, found in tried.items() if found is best)
+
+
+def approach(
+    settings: Sequence[Setting],
+    attempt: Attempt,
+    bound: Bound,
+    *,
+    near: int,
+    slope: float,
+    tries: int = 6,
+) -> tuple[Found, int] | None:
+    """Search one ladder where an attempt takes long: by secants, in few attempts.
+
+    near: a rung close to the crossing. slope: what a rung gains there, in units of slack().
+    tries: how many attempts at most, beyond those that it takes to keep the bound at all.
+    Returns as meet does; where the ladder is even, no coarser rung would keep the bound.
+    """
+    tried: dict[int, Found] = {}
+    last, rung = len(settings) - 1, near
+    while True:
+        tried[rung] = attempt(settings[rung])
+        kept = [r for r, found in tried.items() if bound.met_by(found.distortion.value)]
+        missed = [r for r in tried if r not in kept]
+        # The finest rung that is known to miss, and the coarsest that is known to keep.
+        low, high = max(missed, default=-1), min(kept, default=last + 1)
+        step = slack(bound, tried[rung].distortion.value) / max(slope, 1e-9)
+        near_enough = rung in kept and step < 1  # the next coarser rung would miss
+        if high <= low + 1 or near_enough or (kept and len(tried) >= tries):
+            break
+        step = max(-last, min(last, step))
+        guess = rung - math.floor(step) if step >= 0 else rung + math.ceil(-step)
+        if not kept:
+            guess = max(guess, low + len(tried))  # where the slope promises too much
+        rung = max(low + 1, min(high - 1, last, guess))
+    best = fewest(tried.values(), bound)
+    if best is None:
+        return None
+    return best, next(rung for rung, found in tried.items() if found is best)
+
+
+def slack(bound: Bound, distortion: float) -> float:
+    """How far a distortion lies inside the bound: in dB for psnr, in octaves for all others."""
+    if bound.is_minimum:
+        return distortion - bound.value
+    if distortion <= 0:
+        return math.inf
+    return math.log2(bound.value / distortion)
 
 
 def _bisect(met: Callable[[int], bool], last: int, window: int) -> int:

@@ -20,7 +20,7 @@ from rdedge.classical import layouts, registry, views
 from rdedge.classical.base import ClassicalCodec, Setting
 from rdedge.classical.layouts import Layout
 from rdedge.classical.search import Found, meet
-from rdedge.classical.steps import expected_step, steps_around
+from rdedge.classical.steps import expected_step, ladder, steps_around
 from rdedge.classical.views import View
 from rdedge.errors import ConfigError, ParityError, ShapeError, ValueRangeError
 from rdedge.metrics import Scale
@@ -70,12 +70,38 @@ def series_yardsticks(
     names = registry.available() if codecs is None else codecs
     found: list[Found] = []
     for codec in [registry.get(c) if isinstance(c, str) else c for c in names]:
-        small = codec.fits(stream.pieces(x).shape[1:])
-        if codec.pictures_only or (codec.packets_only and not packetised) or not small:
+        if not stream.allows(codec):
             continue
         coding = _Coding(stream, codec)
         found += filter(None, (coding.exact(), coding.at_bound()))
     return sorted(found, key=lambda f: (f.size_bytes, f.codec, f.setting))
+
+
+def series_curve(
+    train: Array,
+    x: Array,
+    codec: str | ClassicalCodec,
+    scale: Scale,
+    metric: str,
+    *,
+    packetised: bool,
+    factors: Sequence[float],
+) -> list[Found]:
+    """A codec's own curve: sizes and distortions at steps, or tolerances, of given coarseness.
+
+    train, x, codec, packetised: as for series_yardsticks. factors: steps as multiples of each
+    channel's spread; layout and setting are chosen for each. Returns a point for each factor,
+    fewest bytes first. Raises ConfigError for a codec that does not take windows so, or a factor
+    at which whole numbers overflow.
+    """
+    _check(train, x)
+    stream = _Stream(train, x, Bound(metric, 1.0), scale, packetised)
+    chosen = registry.get(codec) if isinstance(codec, str) else codec
+    if not stream.allows(chosen):
+        raise ConfigError(f"{chosen.name} does not take such windows", expected="another codec")
+    coding = _Coding(stream, chosen)
+    points = [coding.at_factor(rung) for rung in ladder([float(f) for f in factors])]
+    return sorted(points, key=lambda f: (f.size_bytes, f.setting))
 
 
 def _check(train: Array, x: Array) -> None:
@@ -112,6 +138,11 @@ class _Stream:
         """(N, T, C) as what is coded at once: (N, T, C), or (1, N * T, C)."""
         return a if self.packetised else a.reshape(1, -1, a.shape[2])
 
+    def allows(self, codec: ClassicalCodec) -> bool:
+        """Whether a codec can be asked to code the windows in this way."""
+        suited = self.packetised or not codec.packets_only
+        return suited and not codec.pictures_only and codec.fits(self.pieces(self.x).shape[1:])
+
     def distortion(self, pieces: Array) -> Measured:
         value = metrics.mean(self.bound.metric, self.x, pieces.reshape(self.x.shape), self.scale)
         return Measured(value, "actual")
@@ -138,6 +169,11 @@ class _Stream:
             kinds.append(("one step", np.ones_like(spread)))
         return kinds
 
+    def origin(self) -> Array:
+        """What steps start from, (C,) float64."""
+        median: Array = np.median(self.train.astype(np.float64), axis=(0, 1))
+        return median
+
     def views(self, whole: bool) -> list[tuple[ViewOf, float]]:
         """Ways to scale the channels by a rung's factor, each with the factor to expect."""
         try:
@@ -146,7 +182,7 @@ class _Stream:
             step = 0.0  # the bound is relative to data that do not vary
         if not np.isfinite(step) or step <= 0:
             return []
-        origin = np.median(self.train.astype(np.float64), axis=(0, 1))
+        origin = self.origin()
         found: list[tuple[ViewOf, float]] = []
         for name, spread in self.spreads():
             expected = step / float(np.sqrt(np.mean(spread**2)))
@@ -215,6 +251,35 @@ class _Coding:
         best = min(results, key=lambda r: r[0].size_bytes, default=None)
         return None if best is None else self._deliver(*best[1:])
 
+    def at_factor(self, rung: Setting) -> Found:
+        """Quantised, or within a tolerance, at a rung's step times each channel's spread."""
+        name, spread = self.stream.spreads()[0]
+        whole = not self.codec.ladders()
+        view = _scaled(rung, name, spread, self.stream.origin(), whole, phase=0.0)
+        if not whole:
+            found = [self._deliver(view, variant) for variant in self._tolerances()]
+            # Each variant errs in its own way: an octave of error is worth a bit a value.
+            errors = np.maximum([f.distortion.value for f in found], 1e-300)
+            octaves = -errors / 6.02 if self.bound.is_minimum else np.log2(errors)
+            if self.bound.metric == "mse":
+                octaves /= 2
+            bits = 8.0 * np.array([f.size_bytes for f in found]) / self.x.size
+            return found[int(np.argmin(bits + octaves))]
+        if view.numbers(self.x) is None or view.numbers(self.train) is None:
+            raise ConfigError(
+                f"steps of {rung.option('step'):g} times the spread", expected="coarser steps"
+            )
+        return self._deliver(view, self._choose(view, self._settings()))
+
+    def _tolerances(self) -> list[_Variant]:
+        """Every kind of codec with a tolerance, at one unit, in every layout."""
+        settings = [
+            min(kind.settings, key=lambda s: abs(s.option("tolerance") - 1.0))
+            for kind in self.codec.ladders()
+        ]
+        ways = layouts.for_values(self.codec.models)
+        return [_Variant(setting, layout) for layout in ways for setting in settings]
+
     def _settings(self) -> tuple[Setting, ...]:
         return self.codec.packets() if self.stream.packetised else self.codec.lossless()
 
@@ -254,17 +319,11 @@ class _Coding:
         self, view_of: ViewOf, look: Sequence[Setting], fine: Sequence[Setting]
     ) -> tuple[Found, View, _Variant] | None:
         """At a tolerance of one unit; every variant has its own errors, so each is searched."""
-        settings = [
-            min(kind.settings, key=lambda s: abs(s.option("tolerance") - 1.0))
-            for kind in self.codec.ladders()
-        ]
         met = []
-        for layout in layouts.for_values(self.codec.models):
-            for setting in settings:
-                variant = _Variant(setting, layout)
-                found = meet(look, partial(self._decoded, view_of, variant), self.bound, window=1)
-                if found is not None:
-                    met.append((found[0].size_bytes, found[1], variant))
+        for variant in self._tolerances():
+            found = meet(look, partial(self._decoded, view_of, variant), self.bound, window=1)
+            if found is not None:
+                met.append((found[0].size_bytes, found[1], variant))
         if not met:
             return None
         _, place, variant = min(met, key=lambda m: m[0])

@@ -23,9 +23,16 @@ class WebP(PillowCodec):
         return (ladder("lossy", "quality", tuple(range(101)), method=6),)
 
     def lossless(self) -> tuple[Setting, ...]:
-        # Without loss, quality means effort.
-        options = (("lossless", True), ("quality", 100), ("method", 6))
-        return (Setting("lossless, effort 100, method 6", options, lossless=True),)
+        # Without loss, quality means effort. At 100 the library tries everything: 20 s a megapixel.
+        return tuple(
+            Setting(
+                f"lossless, effort {effort}, method 6",
+                (("lossless", True), ("quality", effort), ("method", 6)),
+                lossless=True,
+                slow=effort == 100,
+            )
+            for effort in (100, 99)
+        )
 
     def _encode(self, x: Array, setting: Setting) -> bytes:
         return self._save(self._image(x), **dict(setting.options))

@@ -28,7 +28,9 @@ class Zstd(ArrayCodec):
         return f"zstd {'.'.join(map(str, lib.ZSTD_VERSION))} in zstandard {lib.__version__}"
 
     def lossless(self) -> tuple[Setting, ...]:
-        return tuple(Setting(f"level {n}", (("level", n),), lossless=True) for n in (19, 22))
+        return tuple(
+            Setting(f"level {n}", (("level", n),), lossless=True, slow=n == 22) for n in (19, 22)
+        )
 
     def packets(self) -> tuple[Setting, ...]:
         return (Setting("level 19, bare", (("level", 19), ("bare", True)), lossless=True),)

@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 from rdedge.classical import layouts, registry
 from rdedge.classical.layouts import Layout
-from rdedge.classical.series import series_yardsticks
+from rdedge.classical.series import series_curve, series_yardsticks
 from rdedge.classical.zstd_dictionary import ZstdDictionary
-from rdedge.errors import FormatError, MissingError, ShapeError, ValueRangeError
+from rdedge.errors import ConfigError, FormatError, MissingError, ShapeError, ValueRangeError
 from rdedge.metrics import Scale
 from rdedge.types import Bound
 
@@ -319,6 +319,29 @@ def test_a_codec_that_is_named_must_be_installed(monkeypatch):
     x = windows(2)
     with pytest.raises(MissingError, match=r"pip install 'rdedge\[series\]'"):
         series_yardsticks(x, x, Bound("mse", 1.0), Scale.of(x), packetised=True, codecs=["pcodec"])
+
+
+@pytest.mark.parametrize("name", ["zstd", "pcodec", "zfp", "sz3", "zstd-dictionary"])
+@pytest.mark.parametrize("packetised", [True, False])
+def test_a_curve_has_a_point_for_each_factor_and_rises(name, packetised):
+    named(name)
+    x = windows()
+    args = (windows(seed=1), x, name, Scale.of(x), "mse")
+    if name == "zstd-dictionary" and not packetised:
+        with pytest.raises(ConfigError, match="does not take"):
+            series_curve(*args, packetised=packetised, factors=(1.0,))
+        return
+    points = series_curve(*args, packetised=packetised, factors=(0.02, 0.1, 0.5))
+    assert len(points) == 3
+    errors = [f.distortion.value for f in points]
+    assert errors == sorted(errors, reverse=True)
+    assert 0 < points[0].size_bytes < points[1].size_bytes < points[2].size_bytes < x.nbytes
+
+
+def test_steps_too_fine_for_whole_numbers_are_refused():
+    x = windows(2, "float64")
+    with pytest.raises(ConfigError, match="coarser"):
+        series_curve(x, x, "zstd", Scale.of(x), "mse", packetised=True, factors=[1e-18])
 
 
 def test_windows_of_a_set_cross_no_break_and_no_time_twice(tmp_path):
