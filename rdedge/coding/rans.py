@@ -132,7 +132,7 @@ class Coder:
             # The symbols took far fewer bits than the tables promised.
             used = choose_lanes(8.0 * (len(latents) - 8 * used))
             latents, escapes = self._coder.encode(symbols, used, index)
-        if used == 1 and not self._earned(symbols.size, len(latents)):
+        if used == 1 and not self._earned(symbols.size, len(latents), index):
             used = 2
             latents, escapes = self._coder.encode(symbols, used, index)
         return Coded(latents, escapes, used)
@@ -186,11 +186,13 @@ class Coder:
             _as_bytes(latents), _as_bytes(escapes), count, lanes, then, rest
         )
 
-    def _earned(self, count: int, stream_bytes: int) -> bool:
+    def _earned(self, count: int, stream_bytes: int, index: Index | None = None) -> bool:
         """Whether a stream of so many bytes may hold so many symbols."""
         if count <= UNEARNED_MAX:
             return True
         cost = self.tables.least_cost
+        if index is not None:
+            return _pays(int(cost[index].sum()), stream_bytes)
         cycles, rest = divmod(count, self.index.size)
         least = cycles * int(cost[self.index].sum()) if cycles else 0
         least += int(cost[self.index[:rest]].sum())

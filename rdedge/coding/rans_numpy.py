@@ -103,12 +103,17 @@ class _Decoding:
         """Lanes may ask for words that are not there; the zeros cannot end in the start state."""
         return np.concatenate([self.words, np.zeros(self.lanes, np.uint32)])
 
+    @property
+    def short(self) -> bool:
+        """Whether words were asked for that are not there."""
+        return self.position > self.words.size
+
     def end(self) -> None:
         """Raise unless the stream ends where the symbols do."""
         if self.position < self.words.size:
             raise fault_error(Fault.WORDS_LEFT)
         start = 0 if self.lanes == 1 else LOWER
-        if self.position > self.words.size or (self.states != np.uint64(start)).any():
+        if self.short or (self.states != np.uint64(start)).any():
             raise fault_error(Fault.START_STATE)
 
 
@@ -159,6 +164,8 @@ class NumpyCoder:
         decoding = _Decoding(latents, lanes)
         symbols = np.empty(count + rest, np.int32)
         outside = self._decode_some(decoding, symbols[:count])
+        if decoding.short:
+            decoding.end()
         if outside.size:
             # Their values stand first among the escapes; what follows is not known yet.
             values = read_escapes(escapes, *self._outlines(outside), whole=False)
@@ -327,6 +334,8 @@ class NumpyCoder:
             [0, *range(ahead, symbols.size, _BLOCK)] if ahead else range(0, symbols.size, _BLOCK)
         )
         for start in starts:
+            if decoding.short:
+                break
             first = (decoding.done + start) % decoding.lanes
             stop = min(start + (ahead if first else _BLOCK), symbols.size)
             places = self._places(start, stop)

@@ -267,7 +267,8 @@ class Selector:
                 self._struct_at, symbols.ctypes.data, rows, classes.ctypes.data
             )
             return classes
-        table, view = symbols.reshape(rows, -1), classes.reshape(rows, -1)
+        table = symbols.reshape(rows, self.selection.latents)
+        view = classes.reshape(rows, self.choices)
         first = place = 0
         for group, base, zero in zip(self.selection.groups, self._base, self._zero, strict=True):
             if group.classes > 1:
@@ -283,6 +284,8 @@ class Selector:
 
     def index(self, classes: Int32s, rows: int) -> Index:
         """The tables of the latents, (R * L,) uint16. Raises FormatError for what is no class."""
+        if self.selection.fixed is not None:
+            return np.tile(self.selection.fixed, rows)
         index = np.empty(rows * self.selection.latents, np.uint16)
         bad = self._fill(classes, rows, index)
         if bad >= 0:
@@ -299,7 +302,8 @@ class Selector:
                     self._struct_at, classes.ctypes.data, rows, index.ctypes.data
                 )
             )
-        chosen, view = classes.reshape(rows, -1), index.reshape(rows, -1)
+        chosen = classes.reshape(rows, self.choices)
+        view = index.reshape(rows, self.selection.latents)
         several: Sequence[int] = [g.classes for g in self.selection.groups if g.classes > 1]
         bad = (chosen < 0) | (chosen >= np.array(several, np.int32))
         if bad.any():
