@@ -9,13 +9,16 @@ from typing import Any
 import torch
 
 from rdedge import metrics
-from rdedge.codec.preprocess import enlarge
+from rdedge.codec.preprocess import enlarge, fill_missing
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.datasets import Parts
 from rdedge.host.models import rebuild
 from rdedge.host.models.base import Model
+from rdedge.host.models.conv1d import SIZES as CONV1D_SIZES
+from rdedge.host.models.conv1d import Conv1d, Conv1dConfig
 from rdedge.host.models.image import SIZES as IMAGE_SIZES
 from rdedge.host.models.image import ImageConfig, ImageModel, Transform
+from rdedge.host.models.linear import LinearSeries
 from rdedge.host.models.mlp import Mlp, MlpConfig, auto_config, start_from_klt
 from rdedge.host.options import TrainingOptions
 from rdedge.host.series import start_linear
@@ -85,6 +88,10 @@ def plan_for(
         options = _options(training, 1, 1, 1e-3)
         model: Model = start_linear(parts, bound, scale)
         return Plan(model, model, options)
+    if name == "conv1d":
+        _refuse({"latents": latents}, ("latents",))
+        options = _options(training, len(parts.train[0]), 16, 1e-3)
+        return _started_series(start_linear(parts, bound, scale), parts, options, size)
     (x,) = parts.train
     config = auto_config(x, mse, latents=latents, width=width)
     # Wide networks want smaller steps.
@@ -132,7 +139,29 @@ def _started(
     if isinstance(model.config, ImageConfig):
         return _started_image(model.config, parts, mse, options)
     linear = start_linear(parts, bound, scale)
+    if isinstance(model.config, Conv1dConfig):
+        return _started_series(linear, parts, options, None, model.config)
     return Plan(linear, linear, options)
+
+
+def _started_series(
+    linear: LinearSeries,
+    parts: Parts,
+    options: TrainingOptions,
+    size: str | None,
+    config: Conv1dConfig | None = None,
+) -> Plan:
+    """A `conv1d` around a `linear`, of a size, or of the sizes that run.json has."""
+    torch.manual_seed(options.seed)
+    if not linear.config.mixed:
+        return Plan(linear, linear, options)
+    if config is None:
+        assert size is not None
+        c = linear.config
+        config = Conv1dConfig(c.shape, c.exact, c.klt, "conv1d", 1, *CONV1D_SIZES[size])
+    made = Conv1d(config)
+    made.start(linear, fill_missing(parts.train[0])[0])
+    return Plan(made, linear, options)
 
 
 def _image_plan(

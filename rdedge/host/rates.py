@@ -98,11 +98,7 @@ class ClassPrior(Prior):
         """Estimated bits of each image. y: (N, H, W, K), noisy or rounded latents; returns (N,)."""
         first = predicted(y[..., 0])
         rows = torch.cat([first[..., None], y[..., 1:]], dim=-1)
-        away = (rows - self.mean).abs().unsqueeze(-2)
-        inverse = torch.exp(-self.log_scale)
-        # Both cumulative values in the tail where they are small, or they would cancel.
-        mass = torch.sigmoid((0.5 - away) * inverse) - torch.sigmoid((-0.5 - away) * inverse)
-        logs = torch.log2(mass.clamp_min(_MIN_PROBABILITY)).sum(-1)
+        logs = torch.log2(_mass((rows - self.mean).unsqueeze(-2), self.log_scale)).sum(-1)
         weights = torch.log2(torch.softmax(self.logit, 0))
         nats = torch.logsumexp((logs + weights) * math.log(2.0), dim=-1)
         bits: Tensor = -nats.sum(dim=(1, 2)) / math.log(2.0)
@@ -121,3 +117,52 @@ def predicted(y: Tensor) -> Tensor:
     guess = torch.cat([padded[:, :1, :-1], guess[:, 1:]], dim=1)
     guess = torch.cat([padded[:, :-1, 1:2], guess[:, :, 1:]], dim=2)
     return y - guess
+
+
+class WindowPrior(Prior):
+    """Windows of a series: each channel's T coefficients come in one of S classes of loudness, as
+    for ClassPrior, the classes being those of all channels; the first coefficient, the mean, has a
+    logistic of its own for each channel.
+
+    channels: C. time: T. classes: S.
+    """
+
+    def __init__(self, channels: int, time: int, classes: int) -> None:
+        super().__init__()
+        self.channels, self.time = channels, time
+        self.log_scale = nn.Parameter(torch.zeros(classes, max(1, time - 1)))
+        self.logit = nn.Parameter(torch.zeros(channels, classes))
+        self.level = nn.Parameter(torch.zeros(channels))
+        self.log_level = nn.Parameter(torch.zeros(channels))
+
+    @torch.no_grad()
+    def start(self, y: Array) -> None:
+        """y: (N, C * T) latents that training starts with."""
+        rows = torch.from_numpy(y).reshape(-1, self.channels, self.time)
+        self.level.copy_(rows[..., 0].median(dim=0).values)
+        self.log_level.copy_(rows[..., 0].std(dim=0).clamp_min(0.3).log() - 0.6)
+        if self.time > 1:
+            # Quantiles of the mean size over all channels, at each frequency.
+            sizes = rows[..., 1:].abs().reshape(-1, self.time - 1)
+            loudness = sizes.mean(dim=1).argsort()
+            for s, part in enumerate(loudness.chunk(len(self.log_scale))):
+                self.log_scale[s] = sizes[part].mean(dim=0).clamp_min(0.05).log() - 0.4
+
+    def bits(self, y: Tensor) -> Tensor:
+        """Estimated bits of each window. y: (N, L), of which the first C * T count."""
+        rows = y[:, : self.channels * self.time].reshape(-1, self.channels, self.time)
+        first = torch.log2(_mass(rows[..., 0] - self.level, self.log_level)).sum(-1)
+        logs = torch.log2(_mass(rows[..., None, 1:], self.log_scale)).sum(-1)
+        weights = torch.log2(torch.softmax(self.logit, -1))
+        nats = torch.logsumexp((logs + weights) * math.log(2.0), dim=-1)
+        bits: Tensor = -first - nats.sum(dim=1) / math.log(2.0)
+        return bits
+
+
+def _mass(away: Tensor, log_scale: Tensor) -> Tensor:
+    """Of a logistic of this scale in the unit interval around a point so far from its centre."""
+    inverse = torch.exp(-log_scale)
+    # Both cumulative values in the tail where they are small, or they would cancel.
+    away = away.abs()
+    mass = torch.sigmoid((0.5 - away) * inverse) - torch.sigmoid((-0.5 - away) * inverse)
+    return mass.clamp_min(_MIN_PROBABILITY)

@@ -3,6 +3,7 @@
 mlp     vectors: a small network on each side, starts as a KLT
 linear  series: DCT over time, KLT over channels where it pays, lattices (linear.py);
         images: patches through their KLT (image.py)
+conv1d  series: linear and a small convolutional network on each side (conv1d.py)
 conv2d  images: linear and a small convolutional network on each side (image.py)
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 from rdedge.errors import ConfigError
 from rdedge.host.models.base import Model
+from rdedge.host.models.conv1d import Conv1d, Conv1dConfig
 from rdedge.host.models.image import ImageConfig, ImageModel
 from rdedge.host.models.linear import LinearConfig, LinearSeries
 from rdedge.host.models.mlp import Mlp, MlpConfig
@@ -20,7 +22,7 @@ from rdedge.types import SampleKind
 # What applies to each kind of sample, the simplest first; `auto` takes the last.
 MODELS: dict[SampleKind, tuple[str, ...]] = {
     "vector": ("mlp",),
-    "series": ("linear",),
+    "series": ("linear", "conv1d"),
     "image": ("linear", "conv2d"),
 }
 
@@ -44,6 +46,8 @@ def rebuild(value: dict[str, Any]) -> Model:
         return Mlp(MlpConfig.from_json(value))
     if len(value["shape"]) == 3 and kind in ("linear", "conv2d"):
         return ImageModel(ImageConfig.from_json(value))
+    if kind == "conv1d":
+        return Conv1d(Conv1dConfig.from_json(value))
     if kind == "linear":
         return LinearSeries(LinearConfig.from_json(value))
     raise ValueError(f"no model is of kind {kind!r}")

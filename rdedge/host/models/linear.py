@@ -100,6 +100,10 @@ class _Half(nn.Module):
             self.register_buffer("lattice", torch.ones(e))
             self.register_buffer("origin", torch.zeros(e))
 
+    def filtered(self, z: Tensor) -> Tensor:
+        """What a network may add to the mixed channels (N, C', T), in quantiser steps."""
+        return z
+
 
 class Encoder(_Half):
     """g_a: x (N, T, C) -> y (N, L)."""
@@ -107,10 +111,10 @@ class Encoder(_Half):
     def forward(self, x: Tensor) -> Tensor:
         parts = []
         if self.mixed:
-            z = (x[:, :, self.mixed] - self.mean) / self.unit
+            z = self.filtered(((x[:, :, self.mixed] - self.mean) / self.unit).transpose(1, 2))
             if self.klt:
-                z = z @ self.mix
-            parts.append((z.transpose(1, 2) @ self.basis.T).flatten(1))
+                z = self.mix.T @ z
+            parts.append((z @ self.basis.T).flatten(1))
         if self.exact:
             k = torch.round((x[:, :, self.exact] - self.origin) / self.lattice)
             level = torch.round(k.mean(dim=1, keepdim=True))
@@ -125,12 +129,10 @@ class Decoder(_Half):
         parts = []
         border = self.time * self.channels
         if self.mixed:
-            z = (y_hat[:, :border].reshape(-1, self.channels, self.time) @ self.basis).transpose(
-                1, 2
-            )
+            z = y_hat[:, :border].reshape(-1, self.channels, self.time) @ self.basis
             if self.klt:
-                z = z @ self.mix.T
-            parts.append(z * self.unit + self.mean)
+                z = self.mix @ z
+            parts.append(self.filtered(z).transpose(1, 2) * self.unit + self.mean)
         if self.exact:
             k = y_hat[:, border:].reshape(-1, len(self.exact), self.time + 1).transpose(1, 2)
             parts.append((k[:, :1] + k[:, 1:]) * self.lattice + self.origin)
