@@ -33,6 +33,8 @@ from rdedge.types import Array
 # Layers and channels of encoder and decoder by size.
 SIZES = {"nano": (1, 16, 2, 32), "small": (2, 32, 3, 64), "base": (3, 48, 5, 96)}
 _TAPS = 5
+# Standard deviations beyond which a network sees no difference.
+_FARTHEST = 6.0
 
 
 @dataclass(frozen=True)
@@ -89,33 +91,45 @@ def _network(channels: int, layers: int, width: int) -> nn.Sequential:
     return nn.Sequential(*parts, last)
 
 
-class _ConvEncoder(Encoder):
-    def __init__(self, config: Conv1dConfig) -> None:
-        super().__init__(config)
-        size = (config.encoder_layers, config.encoder_width)
-        self.network = _network(len(config.mixed), *size)
-        self.register_buffer("spread", torch.ones(len(config.mixed), 1))
+class _Filter(nn.Module):
+    """z: (N, channels, T) -> the same and what the network adds.
+
+    The network sees what is left of a channel without its mean in the window, in standard
+    deviations and never beyond some of them: levels may drift without end.
+    """
 
     spread: Tensor
 
+    def __init__(self, channels: int, layers: int, width: int) -> None:
+        super().__init__()
+        self.network = _network(channels, layers, width)
+        self.register_buffer("spread", torch.ones(channels, 1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        seen = (z - z.mean(dim=2, keepdim=True)) / self.spread
+        added: Tensor = z + self.network(seen.clamp(-_FARTHEST, _FARTHEST))
+        return added
+
+
+class _ConvEncoder(Encoder):
+    def __init__(self, config: Conv1dConfig) -> None:
+        super().__init__(config)
+        self.filter = _Filter(len(config.mixed), config.encoder_layers, config.encoder_width)
+
     def filtered(self, z: Tensor) -> Tensor:
         """z: (N, channels, T)."""
-        added: Tensor = z + self.network(z / self.spread)
+        added: Tensor = self.filter(z)
         return added
 
 
 class _ConvDecoder(Decoder):
     def __init__(self, config: Conv1dConfig) -> None:
         super().__init__(config)
-        size = (config.decoder_layers, config.decoder_width)
-        self.network = _network(len(config.mixed), *size)
-        self.register_buffer("spread", torch.ones(len(config.mixed), 1))
-
-    spread: Tensor
+        self.filter = _Filter(len(config.mixed), config.decoder_layers, config.decoder_width)
 
     def filtered(self, z: Tensor) -> Tensor:
         """z: (N, channels, T)."""
-        added: Tensor = z + self.network(z / self.spread)
+        added: Tensor = self.filter(z)
         return added
 
 
@@ -138,10 +152,11 @@ class Conv1d(Model):
         mixed = list(self.config.mixed)
         mean, unit = linear.halves[0].mean.numpy(), linear.halves[0].unit.numpy()
         z = (x[:, :, mixed] - mean) / unit
-        # The networks see the channels before they are mixed.
-        spread = torch.from_numpy(np.maximum(z.std(axis=(0, 1), dtype=np.float64), 1e-6)).float()
+        # The networks see the channels before they are mixed; a quiet one is not blown up.
+        within = (z - z.mean(axis=1, keepdims=True)).std(axis=(0, 1), dtype=np.float64)
+        spread = torch.from_numpy(np.maximum(within, 0.5)).float()
         for half in self.halves:
-            half.spread.copy_(spread[:, None])
+            half.filter.spread.copy_(spread[:, None])
         y = linear.g_a(torch.from_numpy(np.ascontiguousarray(x, np.float32)))
         assert isinstance(self.prior, WindowPrior)
         self.prior.start(y[:, : len(mixed) * x.shape[1]].numpy())
