@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rdedge import native
 from rdedge.coding import rans
-from rdedge.coding.rans import Coder
+from rdedge.coding.quantiser import EXACT, NEAREST, SCALED
+from rdedge.coding.rans import Coded, Coder
+from rdedge.coding.selection import Group, Selection, Selector
 from rdedge.coding.tables import Tables, tables_from_counts
 from rdedge.errors import FormatError
 from tests.coding import reference
 from tests.coding.reference import BACKENDS
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "coding" / "classes.hex"
 TABLES = reference.gaussian_tables([0.4, 3.0, 40.0])
 HEAD_INDEX = np.array([1, 0], np.uint16)
 
@@ -254,3 +258,49 @@ def test_threads_may_share_a_coder(backend):
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(there_and_back, range(60)))
+
+
+def golden_case() -> tuple[Selection, Tables, np.ndarray, int]:
+    """Selection, tables, rows of symbols and lanes; nothing random, nothing in floats."""
+    tables = Tables(
+        np.array([-1, -4, 0, 0]),
+        (
+            np.array([2000, 61000, 2000, 536]),
+            np.array([5000, 6000, 8000, 9000, 9000, 9000, 8000, 6000, 5536]),
+            np.array([40000, 20000, 5536]),
+            np.array([30000, 20000, 15000, 536]),
+        ),
+    )
+    groups = (
+        Group(
+            np.array([[1, 0, 0, 0], [1, 1, 1, 1]], np.uint16),
+            np.array([NEAREST, SCALED, SCALED, SCALED], np.uint8),
+            2,
+        ),
+        Group(np.array([[1, 1]], np.uint16), np.array([EXACT, EXACT], np.uint8)),
+        Group(np.array([[0], [1], [3]], np.uint16), np.array([SCALED], np.uint8), 3),
+    )
+    rows = np.array([[(i * i * 7919 >> 3) % 7 - 3 for i in range(k, k + 7)] for k in range(25)])
+    rows[::2, 1:4] //= 4
+    rows[3, 1], rows[9, 6], rows[20, 5] = 300, 2, -(2**31)
+    return Selection(groups), tables, rows.astype(np.int32), 4
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_golden_bytes_with_classes(backend):
+    selection, tables, rows, lanes = golden_case()
+    stored, latents, escapes = (
+        bytes.fromhex(line.partition(":")[2]) for line in GOLDEN.read_text().splitlines()
+    )
+    assert selection.to_bytes() == stored
+    selector = Selector(Selection.from_bytes(stored), tables, numpy=backend == "numpy")
+    classes = selector.choose(rows.reshape(-1))
+    assert set(classes[1::2].tolist()) == {0, 1, 2}, "every class is in use"
+    index = np.concatenate([np.tile(selection.selectors, 25), selector.index(classes, 25)])
+    symbols = np.concatenate([classes, rows.reshape(-1)])
+    coder = Coder(tables, selection.selectors, backend)
+    assert coder.encode(symbols, lanes, index) == Coded(latents, escapes, lanes)
+    back = coder.decode_then(
+        latents, escapes, 50, lanes, lambda c: selector.index(c, 25), 175, 25 * selector.least
+    )
+    assert np.array_equal(back, symbols)

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rdedge import native
-from rdedge.coding.quantiser import quantise
+from rdedge.coding.prediction import predict, restore
+from rdedge.coding.quantiser import EXACT, SCALED, dequantise, quantise
 from rdedge.coding.rans import Coder
+from rdedge.coding.selection import Selection, Selector
 from rdedge.coding.tables import Tables, cross_entropy_bits, tables_from_counts
 from rdedge.errors import FormatError, ValueRangeError
-from tests.coding import reference
+from tests.coding import reference, selections
 
 needs_c = pytest.mark.skipif(native.library() is None, reason="no C library")
 
@@ -122,3 +124,162 @@ def test_quantiser_is_the_same(values, step, rounding):
             except ValueRangeError as error:
                 outcomes.append(str(error))
     assert outcomes[0] == outcomes[1]
+
+
+def word_for_word(y: np.float32, step: float, rounding: float, kind: int) -> tuple[int, np.float32]:
+    """FORMAT.md 4.4: the symbol of a latent, and what the decoder graph is fed with."""
+    inverse = np.float32(1) if kind == EXACT else np.float32(1.0 / float(np.float32(step)))
+    offset = np.float32(rounding if kind == SCALED else 0.5)
+    with np.errstate(all="ignore"):
+        v = y * inverse
+        magnitude = np.abs(v) + offset
+    if not magnitude < 2**31:
+        raise ValueRangeError("no symbol")
+    symbol = int(np.floor(magnitude)) * (-1 if v < 0 else 1)
+    unit = np.float32(1) if kind == EXACT else np.float32(step)
+    with np.errstate(over="ignore"):
+        return symbol, np.float32(symbol) * unit
+
+
+@needs_c
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.integers(0, 2), min_size=1, max_size=6),
+    st.floats(1e-30, 1e30),
+    st.floats(0.0, 0.5, exclude_min=True),
+    st.data(),
+)
+def test_quantisers_are_those_of_the_page(kinds, step, rounding, data):
+    """In C, in NumPy and in plain Python: the same symbols, or the same place without one."""
+    quantisers = np.array(kinds, np.uint8)
+    near = st.builds(lambda k, e: k * step * (1 + e), st.integers(-9, 9), st.floats(-0.3, 0.3))
+    value = st.one_of(st.floats(width=32), near, st.integers(-9, 9).map(float))
+    rows = data.draw(st.integers(1, 5))
+    with np.errstate(over="ignore"):
+        y = np.array(
+            data.draw(st.lists(value, min_size=rows * len(kinds), max_size=rows * len(kinds))),
+            np.float32,
+        )
+    outcomes: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for native_on in ("1", "0"):
+            patch.setenv("RDEDGE_NATIVE", native_on)
+            try:
+                symbols = quantise(y, step, rounding, quantisers=quantisers)
+            except ValueRangeError as error:
+                outcomes.append(str(error))
+            else:
+                back = dequantise(symbols.reshape(rows, -1), step, quantisers).reshape(-1)
+                outcomes.append((symbols.tolist(), back.tolist()))
+    assert outcomes[0] == outcomes[1]
+    expected = []
+    for i, one in enumerate(y):
+        try:
+            expected.append(word_for_word(one, step, rounding, kinds[i % len(kinds)]))
+        except ValueRangeError:
+            assert str(outcomes[0]).startswith(f"latent {i} is")
+            return
+    assert outcomes[0] == ([s for s, _ in expected], [float(v) for _, v in expected])
+
+
+@needs_c
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(0, 7))
+def test_classes_and_latents_come_back(seed, rows, log_lanes):
+    """Any selection, tables and symbols: one choice, one stream, from both, for both."""
+    rng = np.random.default_rng(seed)
+    tables = selections.random_tables(rng, 6)
+    selection = selections.random_selection(rng, 6)
+    symbols = selections.random_symbols(rng, rows, selection.latents).reshape(-1)
+    made = []
+    for backend in ("c", "numpy"):
+        selector = Selector(selection, tables, numpy=backend == "numpy")
+        classes = selector.choose(symbols)
+        heads = selection.selectors if selector.choices else np.zeros(1, np.uint16)
+        index = np.concatenate(
+            [np.resize(heads, classes.size), selector.index(classes, rows)]
+        ).astype(np.uint16)
+        coder = Coder(tables, heads, backend)
+        coded = coder.encode(np.concatenate([classes, symbols]), 1 << log_lanes, index)
+        made.append((classes.tolist(), index.tolist(), coded))
+        back = coder.decode_then(
+            coded.latents,
+            coded.escapes,
+            classes.size,
+            coded.lanes,
+            lambda found, s=selector: s.index(found, rows),
+            symbols.size,
+            rows * selector.least,
+        )
+        assert np.array_equal(back, np.concatenate([classes, symbols]))
+    assert made[0] == made[1]
+    if log_lanes == 0:
+        chosen, index_list, coded = made[0]
+        every = np.concatenate([np.array(chosen, np.int32), symbols])
+        ideal = cross_entropy_bits(every, np.array(index_list, np.uint16), tables)
+        assert 8 * (len(coded.latents) + len(coded.escapes)) <= ideal * 1.001 + 64
+
+
+@needs_c
+@settings(deadline=None, max_examples=300)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.binary(max_size=80),
+    st.binary(max_size=8),
+    st.integers(1, 9),
+    st.integers(0, 4),
+)
+def test_any_bytes_with_classes_give_an_error_or_what_encodes_to_them(
+    seed, latents, escapes, rows, log_lanes
+):
+    rng = np.random.default_rng(seed)
+    tables, selection = selections.random_tables(rng, 4), selections.random_selection(rng, 4)
+    outcomes: list[object] = []
+    for backend in ("c", "numpy"):
+        selector = Selector(selection, tables, numpy=backend == "numpy")
+        heads = selection.selectors if selector.choices else np.zeros(1, np.uint16)
+        coder = Coder(tables, heads, backend)
+        count, rest = rows * selector.choices, rows * selection.latents
+        try:
+            symbols = coder.decode_then(
+                latents,
+                escapes,
+                count,
+                1 << log_lanes,
+                lambda found, s=selector: s.index(found, rows),
+                rest,
+                rows * selector.least,
+            )
+        except FormatError:
+            outcomes.append("refused")
+            continue
+        index = np.concatenate([np.resize(heads, count), selector.index(symbols[:count], rows)])
+        coded = coder.encode(symbols, 1 << log_lanes, index.astype(np.uint16))
+        assert (coded.latents, coded.escapes) == (latents, escapes)
+        outcomes.append(symbols.tolist())
+    assert outcomes[0] == outcomes[1]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.binary(max_size=60))
+def test_any_bytes_are_no_selection_or_that_one(data):
+    try:
+        selection = Selection.from_bytes(data)
+    except FormatError:
+        return
+    assert selection.to_bytes() == data
+
+
+@needs_c
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
+def test_prediction_is_undone(seed, count, height, width):
+    rng = np.random.default_rng(seed)
+    reach = int(rng.choice([3, 1000, 2**31]))
+    symbols = rng.integers(-reach, reach, (count, height, width, 2)).astype(np.int32)
+    latents = np.flatnonzero(rng.random(2) < 0.7)
+    left = [predict(symbols, latents, numpy) for numpy in (False, True)]
+    assert np.array_equal(left[0], left[1])
+    for one, numpy in zip(left, (False, True), strict=True):
+        restore(one, latents, numpy)
+        assert np.array_equal(one, symbols)
