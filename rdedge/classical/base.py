@@ -88,6 +88,7 @@ class ClassicalCodec(ABC):
     models: what it looks for patterns in, which says how a series can be laid out for it: "bytes";
         "numbers", in a row; or "channels", rows (C, T) that it takes differences along itself.
     packets_only: whether it only makes sense for many small packets.
+    quick: whether it codes several megapixels a second, so that a search may look around.
     """
 
     name: ClassVar[str]
@@ -99,6 +100,7 @@ class ClassicalCodec(ABC):
     max_elements: ClassVar[int] = 2**31 - 1
     models: ClassVar[Literal["bytes", "numbers", "channels"]] = "bytes"
     packets_only: ClassVar[bool] = False
+    quick: ClassVar[bool] = False
 
     @property
     def pictures_only(self) -> bool:

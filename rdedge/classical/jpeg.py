@@ -22,6 +22,7 @@ class Jpeg(PillowCodec):
     feature = "jpg"
     format = "JPEG"
     max_side = 65500
+    quick = True
 
     def version(self) -> str:
         turbo = self._features().version("libjpeg_turbo")

@@ -29,6 +29,7 @@ class Jpeg2000(ClassicalCodec):
     module = "imagecodecs"
     package = "imagecodecs"
     extra = "jxl"
+    quick = True
 
     def version(self) -> str:
         lib = self._library()

@@ -28,13 +28,23 @@ class View:
 
     shown: pictures (H_i, W_i, C), of the dtype of the originals.
     distortion: of what the decoder makes of them.
-    table_bytes: a table that the decoder needs, such as the grey value of each level.
+    table: the value of each level, which the decoder needs; None where shown are no levels.
+    exact: the pictures that come back where there is no table.
     """
 
     text: str
     shown: tuple[Array, ...]
     distortion: float
-    table_bytes: int = 0
+    exact: tuple[Array, ...]
+    table: Array | None = None
+
+    @property
+    def table_bytes(self) -> int:
+        return 0 if self.table is None else len(self.table)
+
+    def back(self) -> list[Array]:
+        """What the decoder makes of what is shown."""
+        return list(self.exact) if self.table is None else [self.table[s] for s in self.shown]
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,14 @@ class PictureSet:
 
     def lossy(self, codec: ClassicalCodec, setting: Setting, gain: float) -> Found:
         """Code the pictures, their values times gain, with a lossy setting."""
+        decoded, size, seconds = self._lossy(codec, setting, gain)
+        text = setting.text + (f", values x {gain:g}" if gain != 1 else "")
+        found = _found(codec, text, size, self.distortion(decoded), seconds)
+        return replace(found, decoded=lambda: self._lossy(codec, setting, gain)[0])
+
+    def _lossy(
+        self, codec: ClassicalCodec, setting: Setting, gain: float
+    ) -> tuple[list[Array], int, float]:
         dtype = self.pictures[0].dtype
         shown = self.pictures
         if gain != 1:
@@ -126,8 +144,7 @@ class PictureSet:
         if gain != 1:
             top = int(np.iinfo(dtype).max)
             decoded = [np.rint(d / gain).clip(0, top).astype(dtype) for d in decoded]
-        text = setting.text + (f", values x {gain:g}" if gain != 1 else "")
-        return _found(codec, text, size, self.distortion(decoded), seconds)
+        return decoded, size, seconds
 
     def lossless(self, codec: ClassicalCodec, setting: Setting, view: View) -> Found:
         """Code a view of the pictures without loss.
@@ -144,7 +161,9 @@ class PictureSet:
         text = f"{setting.text}, {view.text}"
         size += 0 if self.packetised else view.table_bytes
         before = view.table_bytes if self.packetised else 0
-        return _found(codec, text, size, view.distortion, seconds, before)
+        return replace(
+            _found(codec, text, size, view.distortion, seconds, before), decoded=view.back
+        )
 
     def _code(
         self, codec: ClassicalCodec, setting: Setting, shown: Sequence[Array]

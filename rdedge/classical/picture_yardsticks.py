@@ -157,6 +157,8 @@ def _lossy(whole: PictureSet, codec: ClassicalCodec, bound: Bound, thorough: boo
         slope = _slope(ladders[place], partial(scout.lossy, codec, gain=gain), bound, rung)
         coded = partial(whole.lossy, codec, gain=gain)
         met = approach(ladder.settings, coded, bound, near=rung, slope=slope)
+        if met is not None and codec.quick:
+            met = meet(ladder.settings, coded, bound, near=met[1], window=WINDOW // 2)
         if met is not None:
             results.append(met[0])
             rung = met[1]
@@ -192,19 +194,20 @@ def _lossless(
 
 def _as_they_are(pictures: PictureSet) -> View:
     exact = pictures.distortion(pictures.pictures)
-    return View("values as they are", pictures.pictures, exact)
+    return View("values as they are", pictures.pictures, exact, pictures.pictures)
 
 
 def _differences(pictures: PictureSet) -> View:
     """Each value less the one to its left, which wraps around; for codecs that see no picture."""
     shown = tuple(np.diff(p, axis=1, prepend=np.zeros_like(p[:, :1])) for p in pictures.pictures)
-    return View("differences in a row", shown, pictures.distortion(pictures.pictures))
+    exact = pictures.distortion(pictures.pictures)
+    return View("differences in a row", shown, exact, pictures.pictures)
 
 
 def _reduced(pictures: PictureSet, levels: Levels) -> View:
     shown = tuple(levels.index[p] for p in pictures.pictures)
     distortion = pictures.distortion([levels.greys[s] for s in shown])
-    return View(levels.name, shown, distortion, len(levels.greys))
+    return View(levels.name, shown, distortion, pictures.pictures, levels.greys)
 
 
 def _same(pictures: PictureSet, view: View) -> View:
@@ -242,7 +245,7 @@ def _weighed(whole: PictureSet, bound: Bound) -> list[View]:
     for found in reductions.weighed(Pictures.of(samples, height, width, bound, whole.scale)):
         shown = tuple(found.levels[..., None])
         distortion = whole.distortion([found.greys[s] for s in shown])
-        views.append(View(found.name, shown, distortion, len(found.greys)))
+        views.append(View(found.name, shown, distortion, whole.pictures, found.greys))
     return views
 
 

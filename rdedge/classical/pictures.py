@@ -93,8 +93,11 @@ class Pictures:
         if self.side_bytes == 0:  # the values are whole numbers, so a decoder may round
             distortions.append(self.distortion(np.rint(greys)))
         best = max(distortions) if self.bound.is_minimum else min(distortions)
+        if distortions[0] != best:
+            greys = np.rint(greys)
         text = setting.text + (f", grey x {gain:g}" if gain != 1 else "")
-        return self._found(codec, text, len(data), best, seconds)
+        found = self._found(codec, text, len(data), best, seconds)
+        return replace(found, decoded=lambda: list(self.raw(greys)))
 
     def reduced(
         self, codec: ClassicalCodec, setting: Setting, levels: Array, greys: Array, name: str
@@ -126,7 +129,8 @@ class Pictures:
             text = f"{setting.text}, {name}, {layout}"
             size = len(data) + len(greys)
             found.append(self._found(codec, text, size, distortion, seconds))
-        return min(found, key=lambda f: f.size_bytes)
+        smallest = min(found, key=lambda f: f.size_bytes)
+        return replace(smallest, decoded=lambda: list(self.raw(greys[levels])))
 
     def _found(
         self, codec: ClassicalCodec, text: str, size: int, distortion: float, seconds: float

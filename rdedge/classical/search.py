@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rdedge.classical.base import Setting
-from rdedge.types import Bound, Measured
+from rdedge.types import Array, Bound, Measured
 
 # Rungs looked at on each side of where the bound is crossed: neither bytes nor distortion are
 # monotone along a ladder, least of all on data that are themselves quantised.
@@ -22,6 +22,7 @@ class Found:
     size_bytes: the whole file with all that its decoder needs beside it, for all samples together.
     distortion: measured in raw units after decoding, in the unit of the bound's metric.
     encode_s: seconds that encoding took at this setting, the search not counted.
+    decoded: makes the samples that came back, one by one; None where that is not known.
     side_bytes: what both ends hold before the first packet, such as a trained dictionary; not in
         size_bytes, since it is sent once.
     """
@@ -32,6 +33,7 @@ class Found:
     distortion: Measured
     encode_s: Measured
     side_bytes: int = 0
+    decoded: Callable[[], list[Array]] | None = field(default=None, compare=False, repr=False)
 
 
 Attempt = Callable[[Setting], Found]

@@ -385,4 +385,5 @@ class _Coding:
             self.stream.distortion(view.values(back, self.x.dtype)),
             Measured(seconds, "actual"),
             codec.side_bytes,
+            lambda: list(view.values(back, self.x.dtype).reshape(self.stream.x.shape)),
         )

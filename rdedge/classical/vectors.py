@@ -71,7 +71,10 @@ def _attempt(
             data = codec.encode(z, setting).data
             seconds = Measured(time.perf_counter() - start, "actual")
             text = f"{setting.text}, {what}, {layout}"
-            found.append(Found(codec.name, text, len(data) + side, distortion, seconds))
+            size = len(data) + side
+            found.append(
+                Found(codec.name, text, size, distortion, seconds, decoded=lambda: list(x_hat))
+            )
     return min(found, key=lambda f: f.size_bytes)
 
 

@@ -18,6 +18,7 @@ class WebP(PillowCodec):
     feature = "webp"
     format = "WEBP"
     max_side = 16383
+    quick = True
 
     def ladders(self) -> tuple[Ladder, ...]:
         return (ladder("lossy", "quality", tuple(range(101)), method=6),)
