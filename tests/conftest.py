@@ -45,3 +45,44 @@ def bundle_path(run_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def bundle(bundle_path: Path) -> Bundle:
     return Bundle.read(bundle_path)
+
+
+@pytest.fixture(scope="session")
+def series_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log with times and gaps, 70 windows and 11 rows of tests.host.plant."""
+    from tests.host import plant
+
+    path = tmp_path_factory.mktemp("series") / "log.csv"
+    plant.write_csv(path, 70 * plant.WINDOW + 11)
+    return path
+
+
+@pytest.fixture(scope="session")
+def series_run(series_csv: Path) -> Path:
+    from rdedge.host.train import train
+    from tests.host import plant
+
+    folder = series_csv.parent / "run"
+    train(
+        series_csv,
+        max_distortion=0.05,
+        metric="nrmse",
+        window=plant.WINDOW,
+        model="linear",
+        output=folder,
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def series_path(series_run: Path) -> Path:
+    from rdedge.host.export import export
+
+    path = series_run.parent / "series.rdb"
+    export(series_run, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def series_bundle(series_path: Path) -> Bundle:
+    return Bundle.read(series_path)

@@ -74,13 +74,15 @@ def fill_missing(x: Array) -> tuple[Array, Array | None]:
     bool, True where missing; None where nothing is.
 
     Filled by interpolation between the neighbours in time; a channel without any value in a window
-    gets the mean of the other windows' values, or 0.
+    gets the mean of the other windows' values, or 0. Where values are missing, raises
+    ValueRangeError as to_network does, for a value that is there and not for a gap beside it.
     """
     if not np.issubdtype(x.dtype, np.floating):
         return x, None
     missing = np.isnan(x)
     if not missing.any():
         return x, None
+    to_network(np.where(missing, 0, x))
     filled = x.copy()
     times = np.arange(x.shape[1])
     for n, c in np.argwhere(missing.any(axis=1)):
