@@ -287,7 +287,8 @@ def load_again(
     if sum(map(len, parts.held_out)) < Split.least_held_out(dataset.spec.kind):
         raise TrainingError("run.json holds out too few samples", do="train it again")
     bound = Bound(description["bound"]["metric"], description["bound"]["value"])
-    scale = Scale(description["scale"]["peak"], tuple(description["scale"]["std"]))
+    said = description["scale"]
+    scale = Scale(**{**said, "std": tuple(said["std"])})
     found = scale_of(parts)
     if found != scale:
         raise ValueError(f"its scale is {scale}, that of the data is {found}")
