@@ -161,10 +161,9 @@ class _Cluster:
         self.members = len(samples)
         self.bands, self.band_of = np.unique(bands, return_inverse=True)
         # Group after group of a row, so that the place of a group is its position modulo members.
-        self.all = np.stack(samples, axis=1).reshape(-1, len(bands))
+        self.all = np.stack(samples, axis=1).reshape(len(samples[0]) * self.members, len(bands))
         self.reach = int(min(_MOST_REACH, max(8, np.abs(self.all).max(initial=0))))
         self.clipped = np.clip(self.all, -self.reach, self.reach) + self.reach
-        self.beyond = (np.abs(self.all) > self.reach).sum(axis=1) * 14.0
         self.classes = classes
         self.chosen = self._start()
         some = np.arange(len(self.all))
@@ -213,9 +212,23 @@ class _Cluster:
     def shapes(self) -> list[list[tuple[int, Array]]]:
         """Minimum and weights of the tables, class by class and band by band."""
         counts = self._counts(np.arange(len(self.all)))
+        total = np.maximum(counts.sum(axis=2), 1.0)
+        # What lies beyond is the escape's, not that of the last entries.
+        far = np.zeros((self.classes, len(self.bands), 2))
+        beyond = np.abs(self.all) > self.reach
+        for k, b in enumerate(self.band_of if beyond.any() else ()):
+            where = beyond[:, k]
+            above = (self.all[where, k] > 0).astype(np.int64)
+            np.add.at(far[:, b], (self.chosen[where], above), 1.0)
+        counts[:, :, [0, -1]] -= far
+        share = far.sum(axis=2) / total
         return [
             [
-                _cut(_blend(counts[s, b], self.layout.bands[band], self.reach), -self.reach)
+                _cut(
+                    _blend(counts[s, b], self.layout.bands[band], self.reach),
+                    -self.reach,
+                    float(share[s, b]),
+                )
                 for b, band in enumerate(self.bands)
             ]
             for s in range(self.classes)
@@ -258,22 +271,30 @@ def _laplace(away: Array, spread: float) -> Array:
 
 def _shape(symbols: Array, band: Band) -> tuple[int, Array]:
     """Minimum and weights of one table for symbols (n,)."""
-    centre = int(np.median(symbols))
-    offsets = np.clip(symbols.astype(np.int64) - centre, -_MOST_REACH, _MOST_REACH)
+    # Not so near to the ends of int32 that a table would go beyond.
+    centre = int(np.clip(np.median(symbols), -(2**31) + _MOST_REACH, 2**31 - 2 - _MOST_REACH))
+    offsets = symbols.astype(np.int64) - centre
+    far = np.abs(offsets) > _MOST_REACH
+    beyond = float(far.mean())
     if not band.wide:
-        counts = np.bincount(offsets + _MOST_REACH, minlength=2 * _MOST_REACH + 1)
-        return _cut(_blend(counts.astype(np.float64), band, _MOST_REACH), centre - _MOST_REACH)
+        counts = np.bincount(offsets[~far] + _MOST_REACH, minlength=2 * _MOST_REACH + 1)
+        mass = _blend(counts.astype(np.float64), band, _MOST_REACH)
+        return _cut(mass, centre - _MOST_REACH, beyond)
     away = np.abs(np.arange(-_MOST_REACH, _MOST_REACH + 1))
     # Far means are as likely as their order of magnitude.
-    far = 1.0 / (away + 1.0)
-    near = _laplace(away, float(np.abs(offsets).mean()))
-    return _cut(0.7 * near + 0.3 * far / far.sum(), centre - _MOST_REACH)
+    rare = 1.0 / (away + 1.0)
+    near = _laplace(away, float(np.minimum(np.abs(offsets), _MOST_REACH).mean()))
+    return _cut(0.7 * near + 0.3 * rare / rare.sum(), centre - _MOST_REACH, beyond)
 
 
-def _cut(mass: Array, minimum: int) -> tuple[int, Array]:
-    """Leave out what is not worth an entry: minimum and weights, the escape's last."""
+def _cut(mass: Array, minimum: int, beyond: float) -> tuple[int, Array]:
+    """Leave out what is not worth an entry: minimum and weights, the escape's last.
+
+    beyond: the share of symbols that have no entry in mass.
+    """
+    mass = mass * (1.0 - beyond)
     keep = np.flatnonzero(mass * 65536 > 0.5)
-    a, b = int(keep[0]), int(keep[-1]) + 1
+    a, b = (int(keep[0]), int(keep[-1]) + 1) if keep.size else (len(mass) // 2, len(mass) // 2 + 1)
     escape = max(1.0 - float(mass[a:b].sum()), 0.5 / 65536)
     return minimum + a, np.append(mass[a:b], escape)
 
