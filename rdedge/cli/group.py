@@ -15,6 +15,7 @@ from rdedge.errors import ConfigError, RdedgeError
 # Name -> (module, one line for the list of commands), in the order of the work.
 COMMANDS = {
     "train": ("train", "Train on your own data under a bound on the distortion."),
+    "curve": ("curve", "Rate against distortion, the classical codecs beside it."),
     "export": ("export", "Turn a finished run into a bundle for a device."),
     "check": ("check", "Let a bundle prove itself on this machine."),
     "compress": ("compress", "Files, folders or a pipe into one container."),

@@ -57,7 +57,7 @@ def command(
     if png is not None:
         refuse_existing(png, force)
     decoder = Decoder(bundle)
-    x = originals([Path(name) for name in data], decoder.spec, key) if data else None
+    x = originals([Path(name) for name in data], decoder.manifest, key) if data else None
     found, x_hat = savings(
         read_container(container), decoder, x, classical=classical, thorough=not quick
     )

@@ -111,7 +111,8 @@ def restore(decoder: Decoder, container: Container) -> Iterator[Restored]:
         stream = packets[0].streams.get(Stream.TIMES)
         times: Times | None = None
         if stream is not None and decoder.spec.kind == "series":
-            times = read_times(stream, len(samples) * decoder.spec.shape[0])
+            rows = len(samples) * decoder.spec.shape[0]
+            times = read_times(stream, rows, cut=container.cut is not None)
         kind: SourceKind = envelope.source_kind or "npy"  # type: ignore[assignment]
         name = envelope.source_name or f"batch-{i:06}.npy"
         yield Restored(name, kind, samples, envelope.source_detail or {}, times)

@@ -6,16 +6,30 @@ E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998: 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rdedge.data.sources import Source
 from rdedge.errors import MissingError
+from rdedge.types import Array
 
 NAMES = ("digits",)
 
 
 def load(name: str) -> Source:
     """`digits`: samples (1797, 8, 8) uint8. Raises MissingError without scikit-learn."""
+    samples = np.ascontiguousarray(_digits(name).images.astype(np.uint8))
+    return Source("digits.npy", "npy", samples, samples.nbytes)
+
+
+def labels(name: str) -> Array:
+    """Which digit each sample of `digits` is: (1797,) int64."""
+    found: Array = _digits(name).target
+    return found
+
+
+def _digits(name: str) -> Any:
     assert name in NAMES
     try:
         from sklearn.datasets import load_digits
@@ -24,6 +38,4 @@ def load(name: str) -> Source:
             "the digits come with scikit-learn, which is not installed",
             do="pip install 'rdedge[train]'",
         ) from error
-    images = load_digits().images
-    samples = np.ascontiguousarray(images.astype(np.uint8))
-    return Source("digits.npy", "npy", samples, samples.nbytes)
+    return load_digits()

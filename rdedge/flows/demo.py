@@ -74,7 +74,7 @@ def demo(folder: Path, say: Callable[[str], None], *, thorough: bool = True) -> 
 
     say(f"$ rdedge savings -b {rdb} {rdz} --data {held_out} --png {folder / 'digits.png'}")
     x = sources.read(held_out).samples
-    found, x_hat = savings(read_container(rdz), decoder, x, thorough=thorough)
-    assert np.array_equal(x_hat, sources.read(folder / "decoded" / "held-out.npy").samples)
-    write_file(folder / "digits.png", comparison(bundle.manifest, x, x_hat), force=True)
+    found, x_hat = savings(read_container(rdz), decoder, [x], thorough=thorough)
+    assert np.array_equal(x_hat[0], sources.read(folder / "decoded" / "held-out.npy").samples)
+    write_file(folder / "digits.png", comparison(bundle.manifest, [x], x_hat), force=True)
     say(savings_text(found.to_json(), decoder.spec.elements))

@@ -11,15 +11,15 @@ import numpy as np
 from rdedge import canonical, metrics
 from rdedge.bundle.manifest import Manifest
 from rdedge.classical.search import Found
-from rdedge.classical.yardsticks import yardsticks
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.files import restore
 from rdedge.data import sources
 from rdedge.errors import ConfigError, MismatchError
+from rdedge.flows.rivals import rivals
 from rdedge.format.container import Container
 from rdedge.ledger.account import Account, account
 from rdedge.report.pictures import comparison_png
-from rdedge.types import Array, Bound, SampleSpec
+from rdedge.types import Array, Bound
 
 
 @dataclass(frozen=True)
@@ -79,31 +79,35 @@ class Savings:
 def savings(
     container: Container,
     decoder: Decoder,
-    originals: Array | None = None,
+    originals: list[Array] | None = None,
     *,
     classical: bool = True,
     thorough: bool = True,
-) -> tuple[Savings, Array]:
-    """Account for a container; returns the savings and the samples that it holds.
+) -> tuple[Savings, list[Array]]:
+    """Account for a container; returns the savings and the samples of each source in it.
 
-    originals: (N, *shape), all samples in the container's order; without them quality is unknown.
+    originals: one array (n, *shape) for each source, in the container's order; without them
+    quality is unknown.
     classical: also search what each classical codec at hand needs for the originals at the bound
     that the bundle was trained for (all of them in one file, whole files counted).
     """
     found = account(container, decoder.spec)
     if not found.elements:
         raise ConfigError("the container holds no sample", expected="at least one")
-    x_hat = np.concatenate([restored.samples for restored in restore(decoder, container)])
+    x_hat = [restored.samples for restored in restore(decoder, container)]
     bound, scale = decoder.manifest.bound, decoder.manifest.scale
     if originals is None:
         return Savings(found, bound, None, None), x_hat
-    x = decoder.spec.check_batch(originals)
-    if len(x) != len(x_hat):
+    x = [decoder.spec.check_batch(part) for part in originals]
+    if [part.shape for part in x] != [part.shape for part in x_hat]:
         raise MismatchError(
-            f"{len(x)} originals for {len(x_hat)} samples in the container",
+            f"{sum(map(len, x))} originals of {len(x)} sources for {sum(map(len, x_hat))} samples "
+            f"of {len(x_hat)} sources in the container",
             expected="the files that were compressed, in their order",
         )
-    each = metrics.per_sample(bound.metric, x, x_hat, scale)
+    each = np.concatenate(
+        [metrics.per_sample(bound.metric, a, b, scale) for a, b in zip(x, x_hat, strict=True)]
+    )
     quality = Quality(
         metric=bound.metric,
         mean=metrics.mean(bound.metric, x, x_hat, scale),
@@ -112,22 +116,24 @@ def savings(
     )
     others = None
     if classical:
-        shape = decoder.spec.shape
-        height, width = shape if len(shape) == 2 else (None, None)
-        flat = x.reshape(len(x), -1)
-        others = yardsticks(flat, height, width, bound, scale, thorough=thorough)
+        spec = decoder.spec
+        together = x if spec.kind == "image" else [np.concatenate(x)]
+        # Images are files of their own for the classical codecs; all else is one stream, as here.
+        others = rivals(
+            spec, together, bound, scale, packetised=spec.kind == "image", thorough=thorough
+        )
     return Savings(found, bound, quality, others), x_hat
 
 
-def originals(paths: list[Path], spec: SampleSpec, key: str | None = None) -> Array:
-    """The samples of files and folders in their order, as compress reads them: (N, *shape)."""
-    parts = [sources.read(p, name, key=key, spec=spec).samples for p, name in sources.expand(paths)]
-    return np.concatenate([spec.check_batch(part) for part in parts])
+def originals(paths: list[Path], manifest: Manifest, key: str | None = None) -> list[Array]:
+    """The samples of files and folders in their order, as compress reads them."""
+    options = sources.ReadOptions(columns=manifest.columns)
+    found = sources.read_all(paths, [], key=key, spec=manifest.sample, options=options)
+    return [source.samples for source in found]
 
 
-def comparison(manifest: Manifest, x: Array, x_hat: Array) -> bytes:
-    """A PNG of originals, reconstructions and errors; x, x_hat: (N, *shape)."""
+def comparison(manifest: Manifest, x: list[Array], x_hat: list[Array]) -> bytes:
+    """A PNG of originals, reconstructions and errors; x, x_hat: (n, *shape) for each source."""
     metric = manifest.bound.metric
-    each = metrics.per_sample(metric, x, x_hat, manifest.scale)
-    worse = -each if manifest.bound.is_minimum else each
-    return comparison_png(x, x_hat, manifest.sample.shape, each, worse, metric)
+    each = [metrics.per_sample(metric, a, b, manifest.scale) for a, b in zip(x, x_hat, strict=True)]
+    return comparison_png(x, x_hat, manifest.sample, each, metric, manifest.bound.is_minimum)

@@ -7,6 +7,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from rdedge.coding.selection import Selection
 from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing
 from rdedge.errors import BoundMissedError, MissingError, ParityError
-from rdedge.host.datasets import Parts, Samples, load_again
+from rdedge.host.datasets import Basis, Parts, Samples, load_again
 from rdedge.host.evaluate import analyse, entropy_model, prepare, synthesise
 from rdedge.host.fit import Latents
 from rdedge.host.models.base import Model, parameters
@@ -64,52 +65,15 @@ def export(
     by more than the recipe allows.
     """
     refuse_existing(Path(output), force)
-    profile = load_profile(target)
-    effective = load_recipe(recipe or profile.recipe)
-    folder = RunFolder(Path(run))
-    description, card = folder.description(), folder.read_json("scorecard.json")
-    with folder.reading("scorecard.json"):
-        model = folder.load_model(str(card["model_sha256"]), dict(card["model"]))
-    with folder.reading("run.json"):
-        basis = load_again(
-            description,
-            data=data,
-            key=key,
-            held_out_data=held_out_data,
-            held_out_key=held_out_key,
-        )
-    bound, spec = basis.bound, basis.parts.spec
-    with folder.reading("scorecard.json"):
-        level, rounding = Level(float(card["step"])), float(card["rounding"])
-        if card["bound"] != {"metric": bound.metric, "value": bound.value}:
-            raise ValueError(f"its bound is {card['bound']}, that of run.json is {bound}")
-    manifest = Manifest(
-        model=model.config.kind,
-        sample=spec,
-        columns=basis.columns,
-        latents=model.config.latents,
-        patch=model.config.patch,
-        levels=(level,),
-        rounding=rounding,
-        bound=bound,
-        scale=basis.scale,
-        encoder=Half(parameters(model.g_a), model.config.encoder_macs),
-        decoder=Half(parameters(model.g_s), model.config.decoder_macs),
-        opset=effective.graph.opset,
-        precision=effective.graph.precision,
-        created_by=f"rdedge {__version__}",
-        identity="0" * 64,
-        members={},
-    )
-    shapes = _example_shapes(model, spec)
-    members = {
-        "encoder.onnx": to_onnx(model.g_a, *shapes[0], "x", "y", effective),
-        "decoder.onnx": to_onnx(model.g_s, *shapes[1], "y_hat", "x_hat", effective),
-        "profile.json": canonical.dumps(profile.to_json()),
-        "recipe.json": canonical.dumps(effective.to_json()),
+    where = {
+        "data": data,
+        "key": key,
+        "held_out_data": held_out_data,
+        "held_out_key": held_out_key,
     }
-    bundle = _complete(manifest, members, model, basis.parts, card, effective)
-    reached = bundle.scorecard["export"]["distortion"]["value"]
+    draft = Draft.of(Path(run), target=target, recipe=recipe, **where)
+    bundle = draft.bundle()
+    reached, bound = bundle.scorecard["export"]["distortion"]["value"], draft.basis.bound
     if reached is not None and not bound.met_by(reached) and not allow_missed:
         raise BoundMissedError(
             f"the bundle reaches {bound.metric} {reached:g} on held-out data",
@@ -118,6 +82,80 @@ def export(
         )
     bundle.write(Path(output), force=force)
     return bundle
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A finished run with its graphs exported, before its tables are fitted."""
+
+    basis: Basis
+    model: Model
+    manifest: Manifest
+    members: dict[str, bytes]
+    card: dict[str, Any]
+    recipe: Recipe
+
+    @staticmethod
+    def of(
+        run: Path, *, target: str = "cpu-host", recipe: str | None = None, **where: str | None
+    ) -> Draft:
+        """Read a run, export its graphs. where: as load_again takes it. Raises as export does."""
+        profile = load_profile(target)
+        effective = load_recipe(recipe or profile.recipe)
+        folder = RunFolder(run)
+        description, card = folder.description(), folder.read_json("scorecard.json")
+        with folder.reading("scorecard.json"):
+            model = folder.load_model(str(card["model_sha256"]), dict(card["model"]))
+        with folder.reading("run.json"):
+            basis = load_again(description, **where)
+            _refuse_other_model(description["model"], card)
+        bound, spec = basis.bound, basis.parts.spec
+        with folder.reading("scorecard.json"):
+            level, rounding = Level(float(card["step"])), float(card["rounding"])
+            if card["bound"] != {"metric": bound.metric, "value": bound.value}:
+                raise ValueError(f"its bound is {card['bound']}, that of run.json is {bound}")
+        manifest = Manifest(
+            model=model.config.kind,
+            sample=spec,
+            columns=basis.columns,
+            latents=model.config.latents,
+            patch=model.config.patch,
+            levels=(level,),
+            rounding=rounding,
+            bound=bound,
+            scale=basis.scale,
+            encoder=Half(parameters(model.g_a), model.config.encoder_macs),
+            decoder=Half(parameters(model.g_s), model.config.decoder_macs),
+            opset=effective.graph.opset,
+            precision=effective.graph.precision,
+            created_by=f"rdedge {__version__}",
+            identity="0" * 64,
+            members={},
+        )
+        shapes = _example_shapes(model, spec)
+        members = {
+            "encoder.onnx": to_onnx(model.g_a, *shapes[0], "x", "y", effective),
+            "decoder.onnx": to_onnx(model.g_s, *shapes[1], "y_hat", "x_hat", effective),
+            "profile.json": canonical.dumps(profile.to_json()),
+            "recipe.json": canonical.dumps(effective.to_json()),
+        }
+        return Draft(basis, model, manifest, members, card, effective)
+
+    def bundle(self, factor: float = 1.0) -> Bundle:
+        """The bundle, its quantiser step multiplied by factor and its tables fitted to that."""
+        step = float(np.float32(self.manifest.levels[0].step * factor))
+        manifest = replace(self.manifest, levels=(Level(step),))
+        parts = self.basis.parts
+        return _complete(manifest, self.members, self.model, parts, self.card, self.recipe)
+
+
+def _refuse_other_model(planned: dict[str, Any], card: dict[str, Any]) -> None:
+    """Raise ValueError unless the scorecard has the planned model, or what that started from."""
+    model, kept = card["model"], card.get("kept")
+    if {key: model.get(key) for key in planned} == planned:
+        return
+    if model["kind"] == planned["kind"] or kept != f"start: {model['kind']}":
+        raise ValueError(f"its model is {planned}, that of scorecard.json is {model}")
 
 
 def _example_shapes(

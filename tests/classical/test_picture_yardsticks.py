@@ -152,7 +152,7 @@ def test_a_mosaic_of_padded_pictures_is_cut_to_their_sizes(channels: int) -> Non
             codec = registry.get(name)
             setting = codec.lossless_for(whole.form)[0]
             # lossless() compares what comes back with what was shown, shapes included.
-            assert whole.lossless(codec, setting, View("", exact, 0.0)).size_bytes > 0
+            assert whole.lossless(codec, setting, View("", exact, 0.0, exact)).size_bytes > 0
 
 
 def test_a_mosaic_holds_colours() -> None:
