@@ -6,6 +6,7 @@ import numpy as np
 
 from rdedge import metrics
 from rdedge.codec.preprocess import fill_missing
+from rdedge.coding.selection import LATENTS_MAX
 from rdedge.data.survey import Lattice, lattice
 from rdedge.errors import TrainingError
 from rdedge.host.classes import estimated_bits
@@ -25,7 +26,7 @@ _FINEST_LATTICE = 0.25
 def start_linear(parts: Parts, bound: Bound, scale: metrics.Scale) -> LinearSeries:
     """The `linear` that codes the validation part in the fewest bits at the bound.
 
-    Raises TrainingError where the data does not vary.
+    Raises TrainingError where the data does not vary, or windows are too large.
     """
     return _Trials(parts, bound, scale).best()
 
@@ -34,8 +35,16 @@ class _Trials:
     def __init__(self, parts: Parts, bound: Bound, scale: metrics.Scale) -> None:
         self.parts, self.bound, self.scale = parts, bound, scale
         (train,) = parts.train
-        self.x = fill_missing(train)[0]
         self.shape = parts.spec.shape
+        rows, columns = self.shape
+        # One latent more for a channel that stays on its lattice.
+        if (rows + 1) * columns > LATENTS_MAX:
+            raise TrainingError(
+                f"windows of {rows} rows and {columns} columns",
+                expected=f"at most {LATENTS_MAX // (rows + 1)} columns for so many rows",
+                do="take a shorter --window, or some of the --columns",
+            )
+        self.x = fill_missing(train)[0]
         self.unit = self._unit()
         self.lattices: dict[int, Lattice] = {}
         for c in range(self.shape[1]):

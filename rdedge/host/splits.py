@@ -49,7 +49,7 @@ class Split:
             held_out = int(count * HELD_OUT_SHARE)
         rest = count - held_out
         validation = int(rest * VALIDATION_SHARE)
-        if kind == "image":
+        if kind != "vector":
             validation = max(validation, few)
         if validation < few or rest - validation < 2:
             raise TrainingError(
@@ -66,7 +66,8 @@ class Split:
         """
         count = self.held_out.stop
         ends = [next((s for s in starts if s >= at), count) for at in self._borders()]
-        if not 0 < ends[0] < ends[1] < count and not (self.held_out.start == count):
+        apart = self.held_out.start == count
+        if not 0 < ends[0] < ends[1] or (ends[1] == count and not apart):
             raise TrainingError(
                 f"{len(starts)} groups of {count} samples do not make three parts",
                 expected="more groups",
