@@ -29,6 +29,8 @@ from rdedge.types import Array, Bound, Measured
 # Of one run alone: its step and others around it, so that there is a curve.
 _FACTORS = (0.5, 2**-0.5, 1.0, 2**0.5, 2.0)
 _TIMED = 3
+# Learned points this close to each other share one search.
+_ALIKE = 0.01
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def curve(
             made = _learned(draft.bundle(factor), parts, metric, scale, factor, judged)
             wanted.append(made[0].distortion)
             points += made
-    for distortion in sorted(set(wanted)) if options.classical else ():
+    for distortion in _distinct(wanted, drafts[0].basis.bound) if options.classical else ():
         for packetised in (True, False):
             how = "packet by packet" if packetised else "as one stream"
             say(f"classical codecs at {metric} {distortion:.4g}, {how}")
@@ -104,8 +106,20 @@ def curve(
     )
 
 
+def _distinct(wanted: Sequence[float], bound: Bound) -> list[float]:
+    """Distortions to search at: of those within a hundredth of each other only the most faithful."""
+    kept: list[float] = []
+    for value in sorted(wanted, reverse=bound.is_minimum):
+        if not kept or abs(value - kept[-1]) > _ALIKE * abs(kept[-1]):
+            kept.append(value)
+    return kept
+
+
 def _notes(parts: Parts) -> tuple[str, ...]:
-    notes = ["packets: every sample on its own, header and checksum of a packet included"]
+    notes = [
+        "packet by packet: rdedge with the header and the checksum of each packet, the classical "
+        "codecs with nothing but their own bytes"
+    ]
     if any(np.issubdtype(x.dtype, np.floating) and np.isnan(x).any() for x in parts.held_out):
         notes.append("missing values were filled for the classical codecs, which have no mask")
     return tuple(notes)
