@@ -1,4 +1,6 @@
-"""The data set that needs no file: the handwritten digits of scikit-learn's own package.
+"""Data that needs no file: what scikit-learn's own package holds.
+
+The handwritten digits:
 
 E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998: 1,797 digits of
 8 x 8 pixels with values 0 to 16. They come in the order in which people wrote them.
@@ -6,6 +8,7 @@ E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998: 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,22 @@ def labels(name: str) -> Array:
     """Which digit each sample of `digits` is: (1797,) int64."""
     found: Array = _digits(name).target
     return found
+
+
+def photographs() -> dict[str, Array]:
+    """Two photographs by their names, (427, 640, 3) uint8. Raises MissingError without
+    scikit-learn.
+    """
+    try:
+        from sklearn.datasets import load_sample_images
+    except ImportError as error:
+        raise MissingError(
+            "the photographs come with scikit-learn, which is not installed",
+            do="pip install 'rdedge[train]'",
+        ) from error
+    found = load_sample_images()
+    names = [Path(name).stem for name in found.filenames]
+    return dict(zip(names, found.images, strict=True))
 
 
 def _digits(name: str) -> Any:

@@ -107,7 +107,7 @@ def curve(
 
 
 def _distinct(wanted: Sequence[float], bound: Bound) -> list[float]:
-    """Distortions to search at: of those within a hundredth of each other only the most faithful."""
+    """Distortions to search at: of those within a hundredth of each other the most faithful."""
     kept: list[float] = []
     for value in sorted(wanted, reverse=bound.is_minimum):
         if not kept or abs(value - kept[-1]) > _ALIKE * abs(kept[-1]):
@@ -116,10 +116,11 @@ def _distinct(wanted: Sequence[float], bound: Bound) -> list[float]:
 
 
 def _notes(parts: Parts) -> tuple[str, ...]:
-    notes = [
+    packets = (
         "packet by packet: rdedge with the header and the checksum of each packet, the classical "
         "codecs with nothing but their own bytes"
-    ]
+    )
+    notes = [packets]
     if any(np.issubdtype(x.dtype, np.floating) and np.isnan(x).any() for x in parts.held_out):
         notes.append("missing values were filled for the classical codecs, which have no mask")
     return tuple(notes)
