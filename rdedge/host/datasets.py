@@ -92,7 +92,7 @@ def load(
     else:
         found = list(sources.read_all([Path(name)], skipped, key=key, options=options))
     for source in found:
-        _refuse_index(source)
+        _refuse_columns(source)
         _refuse_non_finite(source)
     starts: tuple[int, ...] = ()
     if group is not None:
@@ -149,12 +149,20 @@ def _grouped(found: list[Source], pattern: str) -> tuple[list[Source], tuple[int
     return ordered, tuple(int(end) for end in np.cumsum([0, *counts[:-1]]))
 
 
-def _refuse_index(source: Source) -> None:
-    if source.sample_kind == "vector" and source.detail.get("header", ["x"])[0] == "":
+def _refuse_columns(source: Source) -> None:
+    names = source.columns or source.detail.get("header", ["x"])
+    if source.sample_kind != "image" and names[0] == "":
         raise SourceError(
             f"{source.name}: the first column has no name: it looks like an index",
             expected="columns to train on",
             do="write the file without it (pandas: to_csv(index=False))",
+        )
+    # Channels are found again by their names.
+    if len(set(source.columns)) < len(source.columns) or "" in source.columns:
+        raise SourceError(
+            f"{source.name} has the columns {', '.join(map(repr, source.columns))!s:.200}",
+            expected="a name of its own for each",
+            do="rename them, or say which to take with --columns",
         )
 
 

@@ -111,7 +111,9 @@ class Draft:
             _refuse_other_model(description["model"], card)
         bound, spec = basis.bound, basis.parts.spec
         with folder.reading("scorecard.json"):
-            level, rounding = Level(float(card["step"])), float(card["rounding"])
+            step, rounding = float(card["step"]), float(card["rounding"])
+            if not (1e-37 < step < 1e37 and 0 < rounding <= 0.5):
+                raise ValueError(f"its step is {step}, its rounding {rounding}")
             if card["bound"] != {"metric": bound.metric, "value": bound.value}:
                 raise ValueError(f"its bound is {card['bound']}, that of run.json is {bound}")
         manifest = Manifest(
@@ -120,7 +122,7 @@ class Draft:
             columns=basis.columns,
             latents=model.config.latents,
             patch=model.config.patch,
-            levels=(level,),
+            levels=(Level(step),),
             rounding=rounding,
             bound=bound,
             scale=basis.scale,
@@ -152,10 +154,11 @@ class Draft:
 def _refuse_other_model(planned: dict[str, Any], card: dict[str, Any]) -> None:
     """Raise ValueError unless the scorecard has the planned model, or what that started from."""
     model, kept = card["model"], card.get("kept")
-    if {key: model.get(key) for key in planned} == planned:
+    sizes = {key: value for key, value in model.items() if not key.endswith("_macs")}
+    if sizes == planned:
         return
     if model["kind"] == planned["kind"] or kept != f"start: {model['kind']}":
-        raise ValueError(f"its model is {planned}, that of scorecard.json is {model}")
+        raise ValueError(f"its model is {planned}, that of scorecard.json is {sizes}")
 
 
 def _example_shapes(
