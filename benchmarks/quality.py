@@ -16,11 +16,11 @@ import csv
 import json
 import shutil
 import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import sets as series_sets
+import tomllib
 import torch
 from coding import machine_name
 from rice import Rice

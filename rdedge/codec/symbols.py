@@ -68,26 +68,35 @@ class SymbolCodec:
         grid: how the rows of an image lie. shape: of a sample, where it is not the manifest's.
         streams: to travel beside.
         """
-        if grid and self.predicted.size:
-            planes = symbols.reshape(-1, *grid, self.latents)
-            symbols = predict(planes, self.predicted, self.numpy).reshape(-1)
         if self.fixed:
+            if grid and self.predicted.size:
+                planes = symbols.reshape(-1, *grid, self.latents).copy()
+                symbols = predict(planes, self.predicted, self.numpy).reshape(-1)
             coded = self.coder.encode(symbols, lanes)
         else:
-            classes = self.selector.choose(symbols)
-            rows = symbols.size // self.latents
-            index = np.concatenate(
-                [
-                    np.tile(self.selector.selection.selectors, rows),
-                    self.selector.index(classes, rows),
-                ]
-            )
-            coded = self.coder.encode(np.concatenate([classes, symbols]), lanes, index)
+            coded = self.coder.encode(*self._with_classes(symbols, grid, lanes))
         found = {**(streams or {}), Stream.LATENTS: coded.latents}
         if coded.escapes:
             found[Stream.ESCAPES] = coded.escapes
         runs = (Run(LEARNED, 0, count),)
         return Packet(self.key, runs, found, coded.lanes, shape).to_bytes()
+
+    def _with_classes(
+        self, symbols: Array, grid: tuple[int, ...], lanes: int | None
+    ) -> tuple[Array, int | None, Array]:
+        """What the coder is given: classes and predicted symbols, lanes, and the table of each."""
+        rows = symbols.size // self.latents
+        choices = rows * self.selector.choices
+        every = np.empty(choices + symbols.size, np.int32)
+        index = np.empty(every.size, np.uint16)
+        latents = every[choices:]
+        latents[:] = symbols
+        if grid and self.predicted.size:
+            predict(latents.reshape(-1, *grid, self.latents), self.predicted, self.numpy)
+        every[:choices] = self.selector.choose(latents)
+        index[:choices].reshape(rows, -1)[:] = self.selector.selection.selectors
+        self.selector.fill(every[:choices], rows, index[choices:])
+        return every, lanes, index
 
     def unpack(self, packet: Packet, grid: tuple[int, ...] = ()) -> Array:
         """A packet of samples whose rows lie so -> symbols (N, rows * L) int32.

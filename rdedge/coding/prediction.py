@@ -13,17 +13,17 @@ Int32s = NDArray[np.int32]
 
 
 def predict(symbols: Int32s, latents: NDArray[np.intp], numpy: bool = False) -> Int32s:
-    """symbols: (N, H, W, L) int32 -> a copy in which these latents are what is left after the
-    prediction. Differences wrap around at 2^32.
+    """Replace these latents in place by what is left after the prediction; returns symbols.
+
+    symbols: (N, H, W, L) int32, contiguous. Differences wrap around at 2^32.
     """
-    found: Int32s = symbols.copy()
     library = None if numpy else native.library()
     if library is not None:
-        _in_c(library, found, latents, 0)
-        return found
+        _in_c(library, symbols, latents, 0)
+        return symbols
     for k in latents:
-        found[..., k] -= _guesses(symbols[..., k])
-    return found
+        symbols[..., k] -= _guesses(symbols[..., k])
+    return symbols
 
 
 def restore(symbols: Int32s, latents: NDArray[np.intp], numpy: bool = False) -> None:

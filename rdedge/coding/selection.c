@@ -1,16 +1,24 @@
 /* Which tables code the latents (FORMAT.md 4.5): the class of each group, and the index that follows.
    Integers alone, so that selection.py makes the same with NumPy. */
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__GNUC__)
 #define EXPORT __attribute__((visibility("default")))
-#elif defined(_WIN32)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#if defined(_WIN32)
 #define EXPORT __declspec(dllexport)
 #else
 #define EXPORT
 #endif
+#endif
 
-#define COST_BITS 20
+#define COARSE 12 /* classes are compared in 2^-8 bits, so that sums fit 32 bits */
+#define VARINT_BYTE (8 << 8)
+#define NEAR 7 /* symbols up to here, either way, have their costs side by side for all classes */
+#define CLASSES_MAX 256
 #define NONZERO_MAX 65536
 
 typedef struct {
@@ -26,8 +34,9 @@ typedef struct {
     int64_t length;   /* K */
     int64_t classes;  /* S; 1: nothing to choose */
     uint64_t tables;  /* uint16_t[S * K] */
-    uint64_t base;    /* int64_t[S]: what naming the class costs, and its zeros */
+    uint64_t base;    /* int32_t[S]: what naming the class costs, and its zeros */
     uint64_t zero;    /* int32_t[S * K]: what a zero costs */
+    uint64_t near;    /* int32_t[K * (2 NEAR + 1) * S]: what a symbol costs more than a zero */
 } Group;
 
 typedef struct {
@@ -40,21 +49,58 @@ typedef struct {
 
 #define AT(type, address) ((const type *)(uintptr_t)(address))
 
-static int64_t cost_of(const Table *table, const int32_t *costs, int32_t symbol)
+static int32_t cost_of(const Table *table, const int32_t *costs, int32_t symbol)
 {
     uint32_t k = (uint32_t)symbol - (uint32_t)table->minimum;
     if (k < table->regular)
-        return costs[table->first + k];
+        return costs[table->first + k] >> COARSE;
     int64_t above = (int64_t)symbol - ((int64_t)table->minimum + table->regular);
     uint64_t value = above >= 0 ? 2 * (uint64_t)above
                                 : 2 * (uint64_t)((int64_t)table->minimum - 1 - symbol) + 1;
-    int64_t bits = 8;
+    int32_t escape = VARINT_BYTE;
     for (; value >= 0x80; value >>= 7)
-        bits += 8;
-    return costs[table->first + table->regular] + (bits << COST_BITS);
+        escape += VARINT_BYTE;
+    return (costs[table->first + table->regular] >> COARSE) + escape;
 }
 
-/* The cheapest class of every group that has several, the first of equals.
+/* Adds what a far symbol at place k costs more than a zero, class by class. */
+static void add_far(const Group *group, const Table *tables, const int32_t *costs, int64_t k,
+                    int32_t symbol, int32_t *sums)
+{
+    for (int64_t c = 0; c < group->classes; c++) {
+        int64_t at = c * group->length + k;
+        int32_t cost = cost_of(tables + AT(uint16_t, group->tables)[at], costs, symbol);
+        sums[c] += cost - AT(int32_t, group->zero)[at];
+    }
+}
+
+/* The cheapest class of a group with `several`, the first of equals; where `several` is a constant,
+   compilers make vectors of the sums. */
+INLINE int32_t cheapest(const Group *group, const Table *tables, const int32_t *costs,
+                        const int32_t *q, const int64_t several)
+{
+    const int32_t *near = AT(int32_t, group->near) + NEAR * several;
+    int32_t sums[CLASSES_MAX];
+    memcpy(sums, AT(int32_t, group->base), (size_t)several * sizeof *sums);
+    for (int64_t k = 0; k < group->length; k++, near += (2 * NEAR + 1) * several) {
+        if (!q[k])
+            continue;
+        if (q[k] < -NEAR || q[k] > NEAR) {
+            add_far(group, tables, costs, k, q[k], sums);
+            continue;
+        }
+        const int32_t *more = near + q[k] * several;
+        for (int64_t c = 0; c < several; c++)
+            sums[c] += more[c];
+    }
+    int32_t chosen = 0;
+    for (int32_t c = 1; c < several; c++)
+        if (sums[c] < sums[chosen])
+            chosen = c;
+    return chosen;
+}
+
+/* The class of every group that has several.
    symbols: [rows * period]; classes: [rows * groups with several]. */
 EXPORT void rdedge_choose_classes(const Selection *s, const int32_t *symbols, int64_t rows,
                                   int32_t *classes)
@@ -62,30 +108,16 @@ EXPORT void rdedge_choose_classes(const Selection *s, const int32_t *symbols, in
     const Group *groups = AT(Group, s->groups);
     const Table *tables = AT(Table, s->tables);
     const int32_t *costs = AT(int32_t, s->costs);
-    uint16_t places[NONZERO_MAX];
     for (int64_t r = 0; r < rows; r++, symbols += s->period) {
         for (int64_t g = 0; g < s->count; g++) {
             const Group *group = groups + g;
-            if (group->classes < 2)
+            const int64_t several = group->classes;
+            if (several < 2)
                 continue;
             const int32_t *q = symbols + group->first;
-            int64_t nonzero = 0;
-            for (int64_t k = 0; k < group->length; k++) {
-                places[nonzero] = (uint16_t)k;
-                nonzero += q[k] != 0;
-            }
-            int64_t best = INT64_MAX;
-            int32_t chosen = 0;
-            for (int64_t c = 0; c < group->classes; c++) {
-                const uint16_t *ids = AT(uint16_t, group->tables) + c * group->length;
-                const int32_t *zero = AT(int32_t, group->zero) + c * group->length;
-                int64_t cost = AT(int64_t, group->base)[c];
-                for (int64_t i = 0; i < nonzero; i++)
-                    cost += cost_of(tables + ids[places[i]], costs, q[places[i]]) - zero[places[i]];
-                if (cost < best)
-                    best = cost, chosen = (int32_t)c;
-            }
-            *classes++ = chosen;
+            *classes++ = several == 8    ? cheapest(group, tables, costs, q, 8)
+                         : several == 16 ? cheapest(group, tables, costs, q, 16)
+                                         : cheapest(group, tables, costs, q, several);
         }
     }
 }

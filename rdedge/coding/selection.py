@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 
 from rdedge import native
 from rdedge.coding.quantiser import EXACT, PREDICTED
-from rdedge.coding.tables import COST_BITS, TABLES_MAX, Tables, escape_values, varint_lengths
+from rdedge.coding.tables import TABLES_MAX, Tables, escape_values, varint_lengths
 from rdedge.errors import FormatError, TruncatedError
 from rdedge.format.varint import append_varint, read_varint
 
 __all__ = ["CLASSES_MAX", "LATENTS_MAX", "Group", "Selection", "Selector"]
+
+# As in selection.c: classes are compared in 2^-8 bits, symbols up to _NEAR have costs laid out.
+_COARSE, _NEAR = 12, 7
+_VARINT_BYTE = 8 << 8
 
 LATENTS_MAX = 65535
 CLASSES_MAX = 256
@@ -31,7 +35,7 @@ Index = NDArray[np.uint16]
 
 _GROUP = np.dtype(
     [(n, "<i8") for n in ("first", "length", "classes")]
-    + [(n, "<u8") for n in ("tables", "base", "zero")]
+    + [(n, "<u8") for n in ("tables", "base", "zero", "near")]
 )
 
 
@@ -209,28 +213,38 @@ class Selector:
         total = int(least[self.selection.selectors].sum())
         return total + sum(int(least[g.tables].min(axis=0).sum()) for g in self.selection.groups)
 
-    def _costs_of_zero(self, group: Group) -> tuple[Int32s, NDArray[np.int64]]:
+    def _costs_of_zero(self, group: Group) -> tuple[Int32s, Int32s]:
         """What a zero costs (S, K), and a class with all its zeros (S,)."""
-        zero = self._cost(group.tables, np.zeros(group.tables.shape, np.int32)).astype(np.int32)
-        base = zero.sum(axis=1, dtype=np.int64)
+        zero = self._cost(group.tables, np.zeros(group.tables.shape, np.int32))
+        base = zero.sum(axis=1, dtype=np.int32)
         if group.selector is not None:
             classes = np.arange(group.classes, dtype=np.int32)
             base += self._cost(np.full(group.classes, group.selector, np.uint16), classes)
         return np.ascontiguousarray(zero), base
 
-    def _cost(self, tables: Index, symbols: Int32s) -> NDArray[np.int64]:
-        """What symbols cost with tables, both of one shape, in 2^-20 bits."""
+    def _near(self, group: Group, zero: Int32s) -> Int32s:
+        """What symbols near zero cost more than a zero, (K, 2 _NEAR + 1, S)."""
+        symbols = np.arange(-_NEAR, _NEAR + 1, dtype=np.int32)
+        shape = (group.length, len(symbols), group.classes)
+        tables = np.broadcast_to(group.tables.T[:, None], shape)
+        cost = self._cost(tables, np.broadcast_to(symbols[None, :, None], shape))
+        return np.ascontiguousarray(cost - zero.T[:, None])
+
+    def _cost(self, tables: Index, symbols: Int32s) -> Int32s:
+        """What symbols cost with tables, both of one shape, in 2^-8 bits: the sum over a group of
+        any length fits 32 bits.
+        """
         t = tables.astype(np.intp)
         minimum, regular = self.tables.minimum.astype(np.int64)[t], self.tables.regular[t]
         entry = symbols.astype(np.int64) - minimum
         outside = (entry < 0) | (entry >= regular)
-        cost: NDArray[np.int64]
-        cost = self.tables.costs[self.tables.first[t] + np.where(outside, regular, entry)].copy()
+        at = self.tables.first[t] + np.where(outside, regular, entry)
+        cost: Int32s = (self.tables.costs[at] >> _COARSE).astype(np.int32)
         if outside.any():
             values = escape_values(
                 symbols[outside].astype(np.int64), minimum[outside], regular[outside]
             )
-            cost[outside] += varint_lengths(values) * (8 << COST_BITS)
+            cost[outside] += (varint_lengths(values) * _VARINT_BYTE).astype(np.int32)
         return cost
 
     def _lay_out(self) -> int:
@@ -241,10 +255,11 @@ class Selector:
             groups, self.selection.groups, self._zero, self._base, strict=True
         ):
             tables = np.ascontiguousarray(group.tables)
-            self._keep += [tables, zero, base]
+            near = self._near(group, zero)
+            self._keep += [tables, zero, base, near]
             at["first"], at["length"], at["classes"] = first, group.length, group.classes
             at["tables"], at["base"] = tables.ctypes.data, base.ctypes.data
-            at["zero"] = zero.ctypes.data
+            at["zero"], at["near"] = zero.ctypes.data, near.ctypes.data
             first += group.length
         layout = self.tables.layout
         costs = self.tables.costs.astype(np.int32)
@@ -287,12 +302,16 @@ class Selector:
         if self.selection.fixed is not None:
             return np.tile(self.selection.fixed, rows)
         index = np.empty(rows * self.selection.latents, np.uint16)
+        self.fill(classes, rows, index)
+        return index
+
+    def fill(self, classes: Int32s, rows: int, index: Index) -> None:
+        """Write the tables of the latents into index, (R * L,) uint16; some group has classes."""
         bad = self._fill(classes, rows, index)
         if bad >= 0:
             raise FormatError(
                 f"a selector names class {classes[bad]}", expected="a class of its group"
             )
-        return index
 
     def _fill(self, classes: Int32s, rows: int, index: Index) -> int:
         if self._library is not None:

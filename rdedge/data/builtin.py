@@ -1,9 +1,8 @@
 """Data that needs no file: what scikit-learn's own package holds.
 
-The handwritten digits:
-
-E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998: 1,797 digits of
-8 x 8 pixels with values 0 to 16. They come in the order in which people wrote them.
+The handwritten digits (E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI,
+1998): 1,797 digits of 8 x 8 pixels with values 0 to 16, in the order in which people wrote them.
+Two photographs in colour.
 """
 
 from __future__ import annotations

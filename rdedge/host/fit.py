@@ -71,7 +71,7 @@ class Latents:
         if self.quantisers is not None:
             latents = np.flatnonzero(self.quantisers & PREDICTED)
             if latents.size:
-                symbols = [predict(s, latents) if s.ndim == 4 else s for s in symbols]
+                symbols = [predict(s.copy(), latents) if s.ndim == 4 else s for s in symbols]
         return rows_of(symbols)
 
     def part(self, which: slice) -> Latents:

@@ -264,7 +264,8 @@ def _finish(
         digest = folder.save_model(model)
     finally:
         torch.set_num_threads(threads)
-    card["kept"] = model.config.kind if model is not plan.start else f"start: {model.config.kind}"
+    kept_start = trainer is not None and model is plan.start
+    card["kept"] = f"start: {model.config.kind}" if kept_start else model.config.kind
     card["model_sha256"] = digest
     card["training"] = {"epochs": 0, "seconds": time.monotonic() - started}
     if trainer is not None:

