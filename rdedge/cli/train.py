@@ -154,6 +154,10 @@ def command(
         f"{card['training']['epochs']} epochs in {card['training']['seconds']:.0f} s"
     )
     elements = math.prod(model["shape"])
+    if card.get("seam_ratio"):
+        click.echo(
+            f"seams: the error on the borders of patches is {card['seam_ratio']:.2f} times that inside"
+        )
     click.echo(
         f"{model['kind']}: {model['encoder_macs'] / elements:,.0f} multiply-adds an element to "
         f"encode, {model['decoder_macs'] / elements:,.0f} to decode"

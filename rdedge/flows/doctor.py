@@ -22,8 +22,12 @@ _OPTIONAL = (
     ("rich", "rich", "progress bar", "train"),
     ("onnx", "onnx", "export", "export"),
     ("onnxscript", "onnxscript", "export", "export"),
-    ("pillow", "PIL", "pictures; WebP, AVIF, PNG, JPEG beside ours", "classical"),
+    ("pillow", "PIL", "images; WebP, AVIF, PNG, JPEG beside ours", "classical"),
     ("zstandard", "zstandard", "zstd beside ours", "classical"),
+    ("pcodec", "pcodec", "pcodec beside ours", "series"),
+    ("zfpy", "zfpy", "ZFP beside ours", "series"),
+    ("pyarrow", "pyarrow", "Parquet", "parquet"),
+    ("matplotlib", "matplotlib", "the picture of a curve", "report"),
     ("imagecodecs", "imagecodecs", "JPEG XL and JPEG 2000 beside ours", "jxl"),
 )
 

@@ -131,6 +131,23 @@ def packets(
     return made
 
 
+def seam_ratio(samples: Samples, decoded: Samples, patch: int) -> float | None:
+    """Squared error of pixels on the border of a patch by that of all others: 1 where no seam shows.
+
+    None where the others are without error.
+    """
+    sums = np.zeros((2, 2))
+    for x, x_hat in zip(samples, decoded, strict=True):
+        error = np.square(x.astype(np.float64) - x_hat).mean(axis=(0, 3))
+        on_border = [np.isin(np.arange(side) % patch, (0, patch - 1)) for side in error.shape]
+        border = on_border[0][:, None] | on_border[1][None, :]
+        for row, where in enumerate((border, ~border)):
+            sums[row] += error[where].sum(), where.sum()
+    if not sums[1, 0] or not sums[0, 1]:
+        return None
+    return float(sums[0, 0] / sums[0, 1] / (sums[1, 0] / sums[1, 1]))
+
+
 def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> dict[str, Any]:
     """The scorecard: step and rounding, distortion on held-out data, its rate in actual bytes.
 
@@ -160,6 +177,7 @@ def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> 
     sent = packets(codec, held_out, symbols, spec, alone=alone)
     together = packets(codec, held_out, symbols, spec, alone=False) if alone else sent
     size = sum(map(len, sent))
+    seam = seam_ratio(held_out, x_hat, model.config.patch) if spec.kind == "image" else None
     return {
         "met": fitted is not None,
         "bound": {"metric": bound.metric, "value": bound.value},
@@ -171,6 +189,7 @@ def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> 
         "mse": float(spread.mean()),
         "mse_standard_error": float(spread.std() / np.sqrt(len(spread))),
         "bits_per_element": {"value": 8.0 * size / elements, "kind": "actual"},
+        "seam_ratio": seam,
         "packets": len(sent),
         "packet_bytes": size,
         "one_packet_bytes": sum(map(len, together)),

@@ -69,4 +69,4 @@ def test_the_readme_counts_bytes_as_the_demo_does() -> None:
     container = int(re.search(r"container, all included +([\d,]+) B", README)[1].replace(",", ""))  # type: ignore[index]
     best = int(re.search(r"^jpegxl .*?([\d,]+) B", README, re.MULTILINE)[1].replace(",", ""))  # type: ignore[index]
     assert f"{100 * container / best:.0f} % of the bytes of the best classical codec" in README
-    assert f"397 digits, 25,408 -> {container:,} bytes" in README
+    assert f"397 samples, 25,408 -> {container:,} bytes" in README
