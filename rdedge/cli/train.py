@@ -115,7 +115,7 @@ def command(
     columns: str | None,
     as_json: bool,
     **options: Any,
-) -> None:
+) -> int:
     """Train on DATA: a .npy, .npz, .csv or .parquet file, a folder of pictures, or `digits`.
 
     You state a quality; the multiplier between rate and distortion finds itself. Ctrl-C stops after
@@ -123,6 +123,7 @@ def command(
     """
     from rdedge.host import train as host
 
+    noticed = _Data()
     with _Bar() as bar, _Stop() as stop:
         if resume is not None:
             moved = {k: options[k] for k in ("key", "held_out_data", "held_out_key")}
@@ -138,13 +139,13 @@ def command(
                 output=output,
                 stop=stop,
                 on_epoch=bar.update,
-                on_data=_say_data,
+                on_data=noticed,
                 columns=() if columns is None else tuple(columns.split(",")),
                 **options,
             )
     if as_json:
         click.echo(json.dumps(card, indent=1))
-        return
+        return noticed.exit_code()
     bound, rate, model = card["bound"], card["bits_per_element"], card["model"]
     reached = f"{bound['metric']} {card['distortion']:.4g} on {card['samples']} held-out samples"
     click.echo(
@@ -153,23 +154,34 @@ def command(
         f"{card['packet_bytes'] / card['samples']:.2f} bytes a sample, "
         f"{card['training']['epochs']} epochs in {card['training']['seconds']:.0f} s"
     )
-    elements = math.prod(model["shape"])
     if card.get("seam_ratio"):
-        click.echo(
-            f"seams: the error on the borders of patches is {card['seam_ratio']:.2f} times that inside"
-        )
+        ratio = card["seam_ratio"]
+        click.echo(f"seams: on the borders of patches the error is {ratio:.2f} times that inside")
+    elements = math.prod(model["shape"])
     click.echo(
         f"{model['kind']}: {model['encoder_macs'] / elements:,.0f} multiply-adds an element to "
         f"encode, {model['decoder_macs'] / elements:,.0f} to decode"
     )
+    return noticed.exit_code()
 
 
-def _say_data(dataset: Any) -> None:
-    """What was noticed while reading, on stderr."""
-    for note in dataset.notes:
-        say(note)
-    for one in dataset.skipped:
-        say(f"skipped {one.name}: {one.why}")
+class _Data:
+    """Says on stderr what was noticed while reading, and remembers what was left out."""
+
+    skipped = 0
+
+    def __call__(self, dataset: Any) -> None:
+        for note in dataset.notes:
+            say(note)
+        for one in dataset.skipped:
+            say(f"rdedge: left out {one.name}: {one.why}")
+        self.skipped = len(dataset.skipped)
+
+    def exit_code(self) -> int:
+        """1 where a file could not be read, though the work is done."""
+        if self.skipped:
+            say(f"rdedge: {self.skipped} files of DATA could not be read")
+        return 1 if self.skipped else 0
 
 
 def _only(context: click.Context, allowed: set[str]) -> None:

@@ -132,7 +132,7 @@ def packets(
 
 
 def seam_ratio(samples: Samples, decoded: Samples, patch: int) -> float | None:
-    """Squared error of pixels on the border of a patch by that of all others: 1 where no seam shows.
+    """Squared error of pixels on the border of a patch by that of all others: 1 for no seam.
 
     None where the others are without error.
     """
