@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdedge.coding.faults import Fault, fault_error
+from rdedge.coding.lookup import lookup
 from rdedge.coding.streams import LOWER, join_states, read_escapes, split, write_escapes
 from rdedge.coding.tables import PRECISION_BITS, TOTAL, Tables, escape_values
 
@@ -40,54 +41,6 @@ _BLOCK = 1 << 14
 
 # A table of all slots takes 512 KB for each table; above so many tables entries are searched for.
 _SLOT_TABLES_MAX = 64
-
-
-class _Lookup:
-    """Arrays derived from one set of tables, made at first use and shared by its coders."""
-
-    def __init__(self, tables: Tables) -> None:
-        self.tables = tables
-
-    @cached_property
-    def wide_frequencies(self) -> Uint64s:
-        return self.tables.flat_frequencies.astype(np.uint64)
-
-    @cached_property
-    def wide_starts(self) -> Uint64s:
-        return self.tables.flat_starts.astype(np.uint64)
-
-    @cached_property
-    def keys(self) -> Int64s:
-        """Table (upper bits) and first slot (lower 16) of every entry, ascending."""
-        tables = self.tables
-        t = np.repeat(np.arange(len(tables), dtype=np.int64), tables.regular + 1)
-        keys: Int64s = t << PRECISION_BITS | tables.flat_starts
-        return keys
-
-    @cached_property
-    def slot_entries(self) -> Words:
-        """The entry of every slot of every table; shape (T * 2^16,)."""
-        return np.repeat(
-            np.arange(self.tables.flat_frequencies.size, dtype=np.uint32),
-            self.tables.flat_frequencies,
-        )
-
-    @cached_property
-    def slot_steps(self) -> Words:
-        """Frequency (upper half) and slot less start (lower half), for every slot."""
-        tables = self.tables
-        slots = np.resize(np.arange(TOTAL, dtype=np.uint32), self.slot_entries.size)
-        steps: Words = tables.flat_frequencies.astype(np.uint32)[self.slot_entries] << np.uint32(16)
-        steps |= slots - tables.flat_starts[self.slot_entries]
-        return steps
-
-
-def _lookup(tables: Tables) -> _Lookup:
-    """The arrays of tables, kept beside their other derived arrays."""
-    lookup = tables.__dict__.get("_numpy_lookup")
-    if not isinstance(lookup, _Lookup):
-        lookup = tables.__dict__["_numpy_lookup"] = _Lookup(tables)
-    return lookup
 
 
 class _Decoding:
@@ -122,7 +75,7 @@ class NumpyCoder:
 
     def __init__(self, tables: Tables, index: NDArray[np.uint16]) -> None:
         self._tables = tables
-        self._lookup = _lookup(tables)
+        self._lookup = lookup(tables)
         self._index = index
 
     def encode(

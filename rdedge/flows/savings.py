@@ -100,9 +100,10 @@ def savings(
         return Savings(found, bound, None, None), x_hat
     x = [decoder.spec.check_batch(part) for part in originals]
     if [part.shape for part in x] != [part.shape for part in x_hat]:
+        given, held = sum(map(len, x)), sum(map(len, x_hat))
+        sources_given = f"{given} originals" + (f" of {len(x)} files" if given == held else "")
         raise MismatchError(
-            f"{sum(map(len, x))} originals of {len(x)} sources for {sum(map(len, x_hat))} samples "
-            f"of {len(x_hat)} sources in the container",
+            f"{sources_given} for {held} samples of {len(x_hat)} sources in the container",
             expected="the files that were compressed, in their order",
         )
     each = np.concatenate(
