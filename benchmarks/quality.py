@@ -146,6 +146,7 @@ def _curve(name: str, one: dict, place: dict[str, str], keep: Path, classical: b
                 metric=one["metric"],
                 max_distortion=bound,
                 minutes=one["minutes"],
+                size=one.get("size", "small"),
                 output=run,
                 force=True,
             )
