@@ -114,8 +114,8 @@ def predicted(y: Tensor) -> Tensor:
     low, high = torch.minimum(left, above), torch.maximum(left, above)
     guess = torch.minimum(torch.maximum(left + above - corner, low), high)
     # In the first row and column only one neighbour is there.
-    guess = torch.cat([padded[:, :1, :-1], guess[:, 1:]], dim=1)
-    guess = torch.cat([padded[:, :-1, 1:2], guess[:, :, 1:]], dim=2)
+    guess = torch.cat([left[:, :1], guess[:, 1:]], dim=1)
+    guess = torch.cat([above[:, :, :1], guess[:, :, 1:]], dim=2)
     return y - guess
 
 
