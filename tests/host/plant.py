@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,3 +51,11 @@ def write_csv(path: Path, count: int, seed: int = 0) -> np.ndarray:
         lines.append(",".join([moment, *("" if np.isnan(v) else f"{v:.7g}" for v in row)]))
     path.write_text("\n".join(lines) + "\n")
     return x
+
+
+def linear(data: Path, folder: Path, **settings: Any) -> dict[str, Any]:
+    """Train a `linear` on data; the scorecard."""
+    from rdedge.host.train import train
+
+    wanted = {"max_distortion": 0.1, "metric": "nrmse", "window": WINDOW, "model": "linear"}
+    return train(data, output=folder, force=True, **(wanted | settings))
