@@ -21,6 +21,7 @@ from rdedge.flows.labels import Labels, labels_of
 from rdedge.flows.rivals import rivals
 from rdedge.host.datasets import Parts
 from rdedge.host.export import Draft
+from rdedge.host.runs import RunFolder
 from rdedge.report.curve import Curve, Point, curve_csv, curve_json, curve_text
 from rdedge.report.curve_png import curve_png
 from rdedge.tasks import Judge, load
@@ -95,7 +96,7 @@ def curve(
     pixels = elements // (spec.shape[2] if spec.kind == "image" else 1)
     count = sum(map(len, parts.held_out))
     return Curve(
-        title=f"{Path(drafts[0].card.get('title', runs[0])).name}: {count} held-out samples",
+        title=f"{_data_of(runs[0])}: {count} held-out samples",
         metric=metric,
         unit_of_rate="bit/pixel" if spec.kind == "image" and pixels == elements else "bits/value",
         raw_bits=8.0 * np.dtype(spec.dtype).itemsize,
@@ -104,6 +105,11 @@ def curve(
         raw_task_score=None if judged is None else judged.score(parts.held_out),
         notes=_notes(parts),
     )
+
+
+def _data_of(run: Path) -> str:
+    """The data that a run was trained on, by the last two parts of its path."""
+    return "/".join(Path(RunFolder(run).description()["data"]["path"]).parts[-2:])
 
 
 def _distinct(wanted: Sequence[float], bound: Bound) -> list[float]:
