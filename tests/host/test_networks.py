@@ -12,12 +12,10 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from rdedge.bundle.bundle import Bundle
 from rdedge.codec import Decoder, Encoder
 from rdedge.codec.preprocess import fill_missing
 from rdedge.data.sinks import to_bytes
 from rdedge.errors import ConfigError, StoppedError
-from rdedge.host.datasets import load
 from rdedge.host.export import export
 from rdedge.host.models import MODELS, named, rebuild
 from rdedge.host.models.base import Config, Model
@@ -299,54 +297,3 @@ def test_the_start_is_kept_where_training_only_harms(series_csv: Path, tmp_path:
     assert card["bytes_of"]["start"] == card["packet_bytes"]
     bundle = export(tmp_path / "r", tmp_path / "x.rdb")
     assert bundle.manifest.model == "linear"
-
-
-# Images
-
-
-@pytest.fixture(scope="module")
-def image_bundle(folder: Path) -> Bundle:
-    run = folder.parent / "run"
-    train(folder, output=run, max_distortion=32.0, metric="psnr", model="linear")
-    return export(run, folder.parent / "images.rdb")
-
-
-def test_linear_keeps_its_bound_on_images(folder: Path, image_bundle: Bundle) -> None:
-    card = json.loads((folder.parent / "run" / "scorecard.json").read_text())
-    assert card["met"]
-    assert 32.0 <= card["distortion"] < 32.1
-    assert card["kept"] == "linear"
-    assert card["samples"] == card["packets"] == 5
-    manifest = image_bundle.manifest
-    assert manifest.sample.kind == "image"
-    assert manifest.sample.shape == SHAPE, "the most frequent size"
-    assert image_bundle.scorecard["export"]["distortion"]["value"] >= 32.0
-    assert image_bundle.selection.predicted.tolist() == [0]
-
-
-def test_images_decode_alike_alone_and_together(image_bundle: Bundle) -> None:
-    x = np.concatenate([p for p in pictures(9, seed=5) if p.shape[1:] == SHAPE])
-    encoder, decoder = Encoder(image_bundle), Decoder(image_bundle)
-    together = decoder.decode(encoder.encode(x)).astype(int)
-    alone = list(decoder.decode_stream(b"".join(encoder.encode_stream(x[:, None]))))
-    assert np.abs(np.concatenate(alone).astype(int) - together).max() <= 1
-    mse = ((together - x.astype(int)) ** 2).mean()
-    assert 10 * np.log10(255**2 / mse) > 30
-
-
-def test_both_coders_give_the_same_images(image_bundle: Bundle) -> None:
-    x = pictures(1, seed=6)[0]
-    packets = [Encoder(image_bundle, coder=c).encode(x) for c in (None, "numpy")]
-    assert packets[0] == packets[1]
-    decoded = [Decoder(image_bundle, coder=c).decode(packets[0]) for c in (None, "numpy")]
-    assert np.array_equal(decoded[0], decoded[1])
-
-
-def test_groups_of_pictures_stay_together(folder: Path) -> None:
-    dataset = load(folder, group=r"p-(\d)")
-    assert dataset.starts == (0, 10, 20)
-    assert dataset.count == 24
-    with pytest.raises(ConfigError, match="regular expression"):
-        load(folder, group="(")
-    with pytest.raises(ConfigError, match="finds nothing"):
-        load(folder, group="q-")
