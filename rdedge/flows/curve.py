@@ -198,12 +198,13 @@ def _learned(
     elements = sum(x.size for x in samples)
     score = None if judged is None else judged.score(x_hat)
     m = bundle.manifest
-    setting = f"step {m.levels[0].step:.4g}, bound {m.bound.value:g}"
+    # One name for all runs, whichever model each of them kept, so that they make one curve.
+    setting = f"{m.model}, step {m.levels[0].step:.4g}, bound {m.bound.value:g}"
     setting += f", step x {factor:.3g}" if factor != 1.0 else ""
 
     def point(size: int, packetised: bool, encode_s: float | None) -> Point:
         return Point(
-            f"rdedge {m.model}",
+            "rdedge",
             setting,
             learned=True,
             packetised=packetised,

@@ -41,7 +41,7 @@ def test_pages_are_written_and_not_over_others(
 ) -> None:
     out = tmp_path / "curve"
     assert cli(["curve", str(series_run), "-o", str(out), "--no-classical"]) == 0
-    assert "learned: rdedge linear" in capsys.readouterr().out
+    assert "learned: rdedge (linear" in capsys.readouterr().out
     rows = list(csv.DictReader((out / "curve.csv").read_text().splitlines()))
     assert len(rows) == len(json.loads((out / "curve.json").read_text())["points"]) == 10
     assert (out / "curve.png").read_bytes().startswith(b"\x89PNG")
