@@ -50,8 +50,9 @@ class Scale:
             low, high, deviation = values.min(), values.max(), np.array([values.std()])
         else:
             values = np.concatenate([p.reshape(-1, width) for p in parts]).astype(np.float64)
+            there = values[~np.isnan(values)]
+            low, high = (there.min(), there.max()) if there.size else (0.0, 0.0)
             values[:, np.isnan(values).all(axis=0)] = 0.0
-            low, high = np.nanmin(values), np.nanmax(values)
             deviation = np.nanstd(values, axis=0)
         if by_channel:
             positive = deviation[deviation > 0]

@@ -20,7 +20,7 @@ from rdedge.types import Array
 _ITERATIONS = 8
 # Groups that the clustering looks at; the tables are counted on all.
 _MOST_GROUPS = 24_000
-_MOST_REACH = 1000
+_MOST_REACH = 2000
 # Loudness that training may not have shown: copies of the latents at gains of e^-2 to e^0.7.
 _GAINS, _QUIETEST, _LOUDEST = 2, -2.0, 0.7
 _LEAST = 2.0 / 65536

@@ -29,6 +29,7 @@ SIZES = ("nano", "small", "base")
 PATCH, SMALL_PATCH, _PATCHES_ACROSS = 16, 8, 4
 # An epoch looks at as many pixels as there are in the training part.
 _IMAGE_EPOCHS = 60
+_OF_DESCENT = ("epochs", "batch", "learning_rate")
 _STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 6000, 20, 200
 
 
@@ -84,12 +85,12 @@ def plan_for(
     if parts.spec.kind == "image":
         return _image_plan(name, parts, mse, size=size, latents=latents, training=training)
     if name == "linear":
-        _refuse(training | {"latents": latents}, ("epochs", "batch", "learning_rate", "latents"))
+        _refuse(name, training | {"latents": latents}, (*_OF_DESCENT, "latents"))
         options = _options(training, 1, 1, 1e-3)
         model: Model = start_linear(parts, bound, scale)
         return Plan(model, model, options)
     if name == "conv1d":
-        _refuse({"latents": latents}, ("latents",))
+        _refuse(name, {"latents": latents}, ("latents",))
         options = _options(training, len(parts.train[0]), 16, 1e-3)
         return _started_series(start_linear(parts, bound, scale), parts, options, size)
     (x,) = parts.train
@@ -100,12 +101,12 @@ def plan_for(
     return _started(Mlp(config), options, parts, bound, scale)
 
 
-def _refuse(given: dict[str, Any], names: tuple[str, ...]) -> None:
+def _refuse(model: str, given: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Raise ConfigError where an option is given that says nothing to a model."""
     for name in names:
         if given[name] is not None:
             raise ConfigError(
-                f"{name.replace('_', ' ')} {given[name]} for the model linear",
-                expected="none: it is not trained by descent",
+                f"{name.replace('_', ' ')} {given[name]} for the model {model}", expected="none"
             )
 
 
@@ -187,7 +188,7 @@ def _image_plan(
         raise ConfigError(f"{count} latents", expected=f"1 to {len(transform.variances)}")
     config = ImageConfig(shape, count, patch)
     if name == "linear":
-        _refuse(training, ("epochs", "batch", "learning_rate"))
+        _refuse(name, training, _OF_DESCENT)
         options = _options(training, 1, 1, 1e-3)
     else:
         config = ImageConfig(shape, count, patch, *IMAGE_SIZES[size])

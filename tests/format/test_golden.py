@@ -87,7 +87,7 @@ def test_bundle():
     bundle = Bundle.from_bytes(data)
     assert bundle == tiny.bundle()
     assert bundle.to_bytes() == data
-    codec = SymbolCodec.of(bundle.manifest, bundle.tables)
+    codec = SymbolCodec.of(bundle)
     packet = bundle.reference.packet
     assert codec.unpack(read_packet(packet)[0]).tolist() == bundle.reference.symbols.tolist()
     assert codec.pack(bundle.reference.symbols.ravel(), len(bundle.reference.symbols)) == packet
