@@ -146,7 +146,7 @@ def _curve(name: str, one: dict, place: dict[str, str], keep: Path, classical: b
                 metric=one["metric"],
                 max_distortion=bound,
                 minutes=one["minutes"],
-                size=one.get("size", "small"),
+                size=one.get("size"),
                 output=run,
                 force=True,
             )

@@ -40,9 +40,7 @@ from rdedge.types import KINDS, METRIC_IS_MINIMUM
 @click.option(
     "--size",
     type=click.Choice(["nano", "small", "base"]),
-    default="small",
-    show_default=True,
-    help="Of conv1d and conv2d.",
+    help="Of conv1d and conv2d.  [default: small, nano]",
 )
 @click.option(
     "--kind",

@@ -25,6 +25,8 @@ from rdedge.host.series import start_linear
 from rdedge.types import Bound
 
 SIZES = ("nano", "small", "base")
+# Where none is asked for: what got furthest in ten minutes, or one, on one core of a CPU.
+DEFAULT_SIZES = {"conv1d": "small", "conv2d": "nano"}
 # Pixels of a patch's side; the smaller where an image has less than four of the larger across.
 PATCH, SMALL_PATCH, _PATCHES_ACROSS = 16, 8, 4
 # An epoch looks at as many pixels as there are in the training part.
@@ -70,7 +72,7 @@ def plan_for(
     bound: Bound,
     scale: metrics.Scale,
     *,
-    size: str,
+    size: str | None,
     latents: int | None,
     width: float,
     training: dict[str, Any],
@@ -79,8 +81,13 @@ def plan_for(
 
     Raises ConfigError or TrainingError for sizes and data that do not fit.
     """
+    if name not in DEFAULT_SIZES:
+        _refuse(name, {"size": size}, ("size",))
+    size = DEFAULT_SIZES.get(name, SIZES[0]) if size is None else size
     if size not in SIZES:
         raise ConfigError(f"the size {size!r}", expected=", ".join(SIZES))
+    if name != "mlp":
+        _refuse(name, {"width": None if width == 1.0 else width}, ("width",))
     mse = metrics.mse_for(bound.metric, bound.value, scale)
     if parts.spec.kind == "image":
         return _image_plan(name, parts, mse, size=size, latents=latents, training=training)

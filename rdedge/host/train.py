@@ -49,7 +49,7 @@ def train(
     metric: str = "mse",
     output: str | PathLike[str],
     model: str = "auto",
-    size: str = "small",
+    size: str | None = None,
     kind: SampleKind | None = None,
     key: str | None = None,
     window: int | None = None,
