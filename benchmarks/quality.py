@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -106,13 +105,21 @@ def _prepare(name: str, one: dict, data: Path, keep: Path) -> dict[str, str]:
     if "held_out_data" in one:
         place["held_out_data"] = str(data / one["held_out_data"])
     if "leave_out" in one:
-        kept = folder / "held-out"
-        kept.mkdir(exist_ok=True)
-        for file in sorted((data / one["held_out_data"]).iterdir()):
-            if not any(part in file.name for part in one["leave_out"]):
-                shutil.copyfile(file, kept / file.name)
-        place["held_out_data"] = str(kept)
+        # Some of its files are stored in colour, though they are grey.
+        for part in ("data", "held_out_data"):
+            place[part] = str(_grey(data / one[part], folder / part, one["leave_out"]))
     return place
+
+
+def _grey(source: Path, folder: Path, leave_out: list[str]) -> Path:
+    """Pictures in grey, without those whose names hold one of leave_out."""
+    from PIL import Image
+
+    folder.mkdir(exist_ok=True)
+    for file in sorted(source.iterdir()):
+        if not any(part in file.name for part in leave_out):
+            Image.open(file).convert("L").save(folder / f"{file.stem}.png")
+    return folder
 
 
 def _skimage(folder: Path) -> Path:
@@ -145,8 +152,7 @@ def _curve(name: str, one: dict, place: dict[str, str], keep: Path, classical: b
                 **place,
                 metric=one["metric"],
                 max_distortion=bound,
-                minutes=one["minutes"],
-                size=one.get("size"),
+                **{k: one[k] for k in ("minutes", "size", "model") if k in one},
                 output=run,
                 force=True,
             )
