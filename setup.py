@@ -18,7 +18,13 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-SOURCES = ["rdedge/coding/rans.c", "rdedge/coding/selection.c", "rdedge/coding/prediction.c", "rdedge/coding/quantiser.c", "rdedge/format/crc32c.c"]
+SOURCES = [
+    "rdedge/coding/rans.c",
+    "rdedge/coding/selection.c",
+    "rdedge/coding/prediction.c",
+    "rdedge/coding/quantiser.c",
+    "rdedge/format/crc32c.c",
+]
 FLAGS = ["-O3", "-std=c99", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 LIBRARY = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 NATIVE = os.environ.get("RDEDGE_NO_NATIVE", "") in ("", "0")
