@@ -67,4 +67,4 @@ def command(
     if as_json:
         click.echo(json.dumps(result, indent=1))
     else:
-        click.echo(savings_text(result, decoder.spec.elements))
+        click.echo(savings_text(result))

@@ -21,7 +21,7 @@ from rdedge.coding.quantiser import quantise
 from rdedge.coding.rans import Backend
 from rdedge.engine.runner import open_runner
 from rdedge.errors import ShapeError, ValueRangeError
-from rdedge.format.constants import MAX_SAMPLES, Stream
+from rdedge.format.constants import MAX_IMAGE_ELEMENTS, MAX_SAMPLES, Stream
 from rdedge.format.mask import write_mask
 from rdedge.types import Array
 
@@ -53,7 +53,8 @@ class Encoder:
     def encode(self, x: Array, streams: Mapping[Stream, bytes] | None = None) -> bytes:
         """x: (N, *shape) in the dtype and the units of the source, N from 1 to 2^24 -> one packet.
 
-        Images of one packet have one height and width. NaN in a series is a missing value.
+        Images of one packet have one height and width, and where that is not the manifest's at most
+        2^28 elements. NaN in a series is a missing value.
         streams: to travel in the packet, such as times. Raises ShapeError for another shape or
         dtype, ValueRangeError for infinity, NaN in what is no series, and values beyond what can
         be coded.
@@ -86,6 +87,12 @@ class Encoder:
         x = self.spec.check_batch(x)
         if not 1 <= len(x) <= MAX_SAMPLES:
             raise ShapeError(f"a batch of {len(x)} samples", expected=f"1 to {MAX_SAMPLES}")
+        if x.shape[1:] != self.spec.shape and x.size > MAX_IMAGE_ELEMENTS:
+            raise ShapeError(
+                f"images of {x.size} elements",
+                expected=f"at most {MAX_IMAGE_ELEMENTS} in one packet",
+                do="send them in smaller batches, or cut them into parts",
+            )
         return x
 
     def _symbols(self, x: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from rdedge.data.files import refuse_existing, write_file
 from rdedge.data.sources import Source, SourceKind
 from rdedge.data.times import Times
 from rdedge.errors import ConfigError, FormatError, OutputError
-from rdedge.format.constants import MAX_SAMPLES, Stream
+from rdedge.format.constants import MAX_IMAGE_ELEMENTS, MAX_SAMPLES, Stream
 from rdedge.format.container import Container, ContainerWriter
 from rdedge.format.envelope import Envelope
 from rdedge.format.times import read_times, write_times
@@ -44,8 +45,9 @@ def compress(
 ) -> tuple[list[Written], int]:
     """Encode sources in their order into one container, written to file as it grows.
 
-    batch: samples in one packet, 1 to 2^24. Returns what became of each and the container's size
-    in bytes. Raises ShapeError, ValueRangeError or SourceError at the first that cannot be coded.
+    batch: samples in one packet, 1 to 2^24; of large images fewer, as FORMAT.md limits them.
+    Returns what became of each and the container's size in bytes. Raises ShapeError,
+    ValueRangeError or SourceError at the first that cannot be coded.
     """
     if not 1 <= batch <= MAX_SAMPLES:
         raise ConfigError(f"a batch of {batch} samples", expected=f"1 to {MAX_SAMPLES}")
@@ -56,9 +58,12 @@ def compress(
         x = encoder.spec.check_batch(source.samples)
         started = time.perf_counter()
         times = None if source.times is None else {Stream.TIMES: write_times(source.times)}
+        step = batch
+        if encoder.spec.kind == "image":
+            step = max(1, min(batch, MAX_IMAGE_ELEMENTS // math.prod(x.shape[1:])))
         packets = [
-            encoder.encode(x[i : i + batch], times if i == 0 else None)
-            for i in range(0, len(x), batch)
+            encoder.encode(x[i : i + step], times if i == 0 else None)
+            for i in range(0, len(x), step)
         ]
         seconds = time.perf_counter() - started
         envelope = Envelope(

@@ -110,7 +110,7 @@ def _tour(
     x = originals([held_out], bundle.manifest)
     saved, x_hat = savings(read_container(rdz), decoder, x, thorough=thorough)
     write_file(png, comparison(bundle.manifest, x, x_hat), force=True)
-    say(savings_text(saved.to_json(), decoder.spec.elements))
+    say(savings_text(saved.to_json()))
 
 
 def _pump(seed: int, seconds: int) -> bytes:

@@ -48,8 +48,10 @@ class Savings:
         a = self.account
         result: dict[str, Any] = {
             "samples": a.samples,
+            "elements": a.elements,
             "raw_bytes": a.raw_bytes,
             "payload_bytes": a.payload_bytes,
+            "beside_bytes": a.beside_bytes,
             "container_bytes": a.container_bytes,
             "ratio": a.ratio,
             "bits_per_element": a.bits_per_element.to_json(),
@@ -89,7 +91,8 @@ def savings(
     originals: one array (n, *shape) for each source, in the container's order; without them
     quality is unknown.
     classical: also search what each classical codec at hand needs for the originals at the bound
-    that the bundle was trained for (all of them in one file, whole files counted).
+    that the bundle was trained for, or at what the container reaches where it misses that (all of
+    them in one file, whole files counted).
     """
     found = account(container, decoder.spec)
     if not found.elements:
@@ -112,18 +115,29 @@ def savings(
     quality = Quality(
         metric=bound.metric,
         mean=metrics.mean(bound.metric, x, x_hat, scale),
-        p95=float(np.quantile(each, 0.05 if bound.is_minimum else 0.95)),
+        p95=_kept_by_most(each, bound),
         worst=float(each.min() if bound.is_minimum else each.max()),
     )
     others = None
     if classical:
         spec = decoder.spec
         together = x if spec.kind == "image" else [np.concatenate(x)]
+        # Codecs are compared at equal distortion, also where these samples miss the bound.
+        missed = not bound.met_by(quality.mean) and 0.0 < quality.mean < np.inf
+        equal = Bound(bound.metric, quality.mean) if missed else bound
         # Images are files of their own for the classical codecs; all else is one stream, as here.
         others = rivals(
-            spec, together, bound, scale, packetised=spec.kind == "image", thorough=thorough
+            spec, together, equal, scale, packetised=spec.kind == "image", thorough=thorough
         )
     return Savings(found, bound, quality, others), x_hat
+
+
+def _kept_by_most(each: Array, bound: Bound) -> float:
+    """What 95 % of the samples keep; each: (n,), infinite where psnr has no error to measure."""
+    share, method = (0.05, "lower") if bound.is_minimum else (0.95, "higher")
+    if not np.isfinite(each).all():
+        return float(np.quantile(each, share, method=method))  # type: ignore[call-overload]
+    return float(np.quantile(each, share))
 
 
 def originals(paths: list[Path], manifest: Manifest, key: str | None = None) -> list[Array]:

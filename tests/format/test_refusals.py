@@ -126,19 +126,23 @@ def chosen(name: str, choice: int) -> Fault:
     return Fault(name, FormatError, lambda: CHOOSER.unpack(read_packet(data)[0]))
 
 
-def shaped(name: str, spec: SampleSpec, *axes: int) -> Fault:
+def shaped(
+    name: str, spec: SampleSpec, *axes: int, error: type[RdedgeError] = MismatchError
+) -> Fault:
     """A packet that says so of its shape, to a decoder of such samples."""
     decoder = object.__new__(Decoder)
     decoder.spec = spec
-    body = bytes([len(axes), *axes]) + build.PLAIN
+    body = bytes([len(axes)]) + b"".join(map(varint, axes)) + build.PLAIN
     data = build.packet(body, flags=build.SHAPE)
-    return Fault(name, MismatchError, lambda: decoder._shape(read_packet(data)[0]))
+    return Fault(name, error, lambda: decoder._shape(read_packet(data)[0]))
 
 
 def bundle(name: str, data: bytes) -> Fault:
     return Fault(name, BundleError, lambda: Bundle.from_bytes(data))
 
 
+IMAGE = SampleSpec("image", (8, 8, 1), "uint8")
+COLOUR = SampleSpec("image", (8, 8, 3), "uint8")
 VECTORS = np.zeros((2, 3), np.float32)
 WINDOWS = np.zeros((2, 2, 3), np.float32)
 PICTURE = np.zeros((1, 4, 4, 3), np.uint8)
@@ -344,7 +348,11 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         shaped("the shape of the bundle", SampleSpec("vector", (8, 8), "uint8"), 8, 8),
         shaped("another shape", SampleSpec("vector", (3,), "uint8"), 8, 8),
         shaped("a longer window", SampleSpec("series", (64, 2), "float32"), 65, 2),
-        shaped("images of more channels", SampleSpec("image", (8, 8, 1), "uint8"), 8, 8, 3),
+        shaped("images of more channels", IMAGE, 8, 8, 3),
+    ],
+    ("packet", "images of a shape of their own"): [
+        shaped("2^28 and 2^14 more", IMAGE, 1 << 14, (1 << 14) + 1, 1, error=FormatError),
+        shaped("a line of 3 * 2^27", COLOUR, 1 << 24, 8, 3, error=FormatError),
     ],
     ("rANS", "too few bytes"): [
         unpack("no state for 2 lanes", TruncatedError, LATENTS[:15], ESCAPES, lanes=1),
