@@ -64,7 +64,7 @@ from rdedge.types import KINDS, METRIC_IS_MINIMUM
 )
 @click.option(
     "--held-out",
-    type=click.IntRange(min=4),
+    type=click.IntRange(min=1),
     help="How many samples at the end of DATA decide whether the bound is met.  [default: 22 %]",
 )
 @click.option("--held-out-data", help="A file of held-out samples of its own.")

@@ -113,9 +113,13 @@ def _data_of(run: Path) -> str:
 
 
 def _distinct(wanted: Sequence[float], bound: Bound) -> list[float]:
-    """Distortions to search at: of those within a hundredth of each other the most faithful."""
+    """Distortions to search at: of those within a hundredth of each other the most faithful.
+
+    Where nothing was lost (mse 0, infinite psnr) no bound can be searched for.
+    """
     kept: list[float] = []
-    for value in sorted(wanted, reverse=bound.is_minimum):
+    searchable = [value for value in wanted if 0.0 < value < float("inf")]
+    for value in sorted(searchable, reverse=bound.is_minimum):
         if not kept or abs(value - kept[-1]) > _ALIKE * abs(kept[-1]):
             kept.append(value)
     return kept
@@ -167,6 +171,8 @@ def _plain(samples: Sequence[Array]) -> Any:
 
 def _judged(parts: Parts, options: Options, run: Path) -> _Judged | None:
     if options.task is None:
+        if options.labels is not None or options.task_data is not None:
+            raise ConfigError("labels or task data without a task", expected="--task too")
         return None
     task = load(options.task)
     learned, marks, held_out = labels_of(run, parts, options.labels, options.task_data)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ import numpy as np
 
 from rdedge.data import builtin, sources
 from rdedge.data.sources import ReadOptions
-from rdedge.errors import ConfigError, ShapeError
-from rdedge.host.datasets import Parts
+from rdedge.errors import ConfigError, ShapeError, SourceError
+from rdedge.host.datasets import Parts, load, whole_windows
 from rdedge.host.runs import RunFolder
 from rdedge.types import Array
 
@@ -23,66 +25,71 @@ def labels_of(
 ) -> tuple[Sequence[Array], Labels, Labels]:
     """(raw samples to learn from, their labels, labels of the held-out samples).
 
-    labels: None: there are none. task_data: a file or folder of labelled samples to learn from;
-    None: the run's training part. Raises ConfigError or ShapeError where labels are not there or
-    do not fit the samples.
+    labels: None: there are none, but for data that needs no file. task_data: a file or folder of
+    labelled samples to learn from; None: the run's training part. Raises ConfigError, SourceError
+    or ShapeError where labels are not there or do not fit the samples.
     """
     description = RunFolder(run).description()
     data, apart = description["data"], description["held_out_data"]
-    digits = data["path"] in builtin.NAMES
-    if labels is None and not digits:
+    options = _as_read(description["reading"]["options"], parts, tuple(data["columns"]))
+    paths = [data["path"] if apart is None else apart["path"]]
+    paths.append(data["path"] if task_data is None else task_data)
+    known = [_is_builtin(path) for path in paths]
+    if labels is None and not any(known):
+        if task_data is not None:
+            raise ConfigError(
+                f"task data {task_data} without labels", expected="them named with --labels"
+            )
         return parts.train, None, None
-    columns = tuple(data["columns"])
-    held_out_range = range(*description["split"][2])
-    train_range = range(*description["split"][0])
-    if apart is not None:
-        held_out = _read(apart["path"], labels, parts, columns)
-    else:
-        held_out = _read(data["path"], labels, parts, columns)[
-            held_out_range.start : held_out_range.stop
-        ]
+    if labels is not None and all(known):
+        raise ConfigError(f"labels {labels!r} of {paths[0]}", expected="none named: it has its own")
+    held_out = _read(paths[0], labels, options)
+    if apart is None:
+        held_out = held_out[slice(*description["split"][2])]
     count = sum(map(len, parts.held_out))
     if len(held_out) != count:
         raise ShapeError(f"{len(held_out)} labels for {count} held-out samples", expected="as many")
     if task_data is not None:
-        options = ReadOptions(
-            kind=parts.spec.kind,
-            window=parts.spec.shape[0] if parts.spec.kind == "series" else None,
-            columns=columns,
-        )
-        found = list(sources.read_all([Path(task_data)], [], options=options))
-        raw = [np.concatenate([_whole(s) for s in found])]
-        return raw, _read(task_data, labels, parts, columns), held_out
+        key = data["key"] if task_data.lower().endswith(".npz") else None
+        return load(task_data, key, options).samples, _read(task_data, labels, options), held_out
     # Windows of the training part may overlap, so they are read as they lie.
-    if parts.spec.kind == "series" and labels is not None:
+    if options.kind == "series":
         try:
-            marks = _read(data["path"], labels, parts, columns)
-        except ConfigError:
+            marks = _read(paths[1], labels, options)
+        except SourceError:
+            if not Path(paths[1]).exists():
+                raise
             return parts.train, None, held_out  # a file without that column: all in order
         raise ConfigError(
             f"{len(marks)} labelled windows to learn from in the training data",
             expected="labelled samples in a file of their own",
             do="name it with --task-data",
         )
-    known = _read(data["path"], labels, parts, columns)[train_range.start : train_range.stop]
-    return parts.train, known, held_out
+    return parts.train, _read(paths[1], labels, options)[slice(*description["split"][0])], held_out
 
 
-def _whole(source: sources.Source) -> Array:
-    x = source.samples
-    filled = source.rows is not None and source.rows % x.shape[1] and len(x) > 1
-    return x[:-1] if filled else x
+def _as_read(noted: dict[str, Any], parts: Parts, columns: tuple[str, ...]) -> ReadOptions:
+    """How the run's data was read, by its run.json."""
+    spec = parts.spec
+    if spec.kind != "series":
+        return ReadOptions(kind=spec.kind)
+    options = ReadOptions(**{**noted, "columns": columns})
+    return replace(options, kind="series", window=spec.shape[0])
 
 
-def _read(path: str, labels: str | None, parts: Parts, columns: tuple[str, ...]) -> Array:
+def _is_builtin(path: str) -> bool:
+    return path in builtin.NAMES and not Path(path).exists()
+
+
+def _read(path: str, labels: str | None, options: ReadOptions) -> Array:
     """The labels of the samples at path, one for each, or (N, T) for windows."""
-    if path in builtin.NAMES and not Path(path).exists():
+    if _is_builtin(path):
         return builtin.labels(path)
-    assert labels is not None
-    if parts.spec.kind == "series":
-        options = ReadOptions(kind="series", window=parts.spec.shape[0], columns=(labels,))
-        found = list(sources.read_all([Path(path)], [], options=options))
-        return np.concatenate([_whole(source)[:, :, 0] for source in found])
+    if labels is None:
+        raise ConfigError(f"no labels for {path}", expected="them named with --labels")
+    if options.kind == "series":
+        found = sources.read_all([Path(path)], [], options=replace(options, columns=(labels,)))
+        return np.concatenate([whole_windows(source)[:, :, 0] for source in found])
     if Path(path).suffix.lower() != ".npz":
         raise ConfigError(
             f"labels {labels!r} of {path}", expected="an .npz, or a table of a series"
@@ -92,10 +99,13 @@ def _read(path: str, labels: str | None, parts: Parts, columns: tuple[str, ...])
 
 def read_labels(path: Path, key: str) -> Array:
     """One array of an .npz, of one axis."""
-    with np.load(path, allow_pickle=False) as archive:
-        if key not in archive:
-            raise ConfigError(
-                f"{path} has no array {key!r}", expected=", ".join(archive.files[:20])
-            )
-        found: Array = archive[key]
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if key not in archive:
+                raise ConfigError(
+                    f"{path} has no array {key!r}", expected=", ".join(archive.files[:20])
+                )
+            found: Array = archive[key]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SourceError(f"cannot read labels from {path}: {error}") from error
     return found

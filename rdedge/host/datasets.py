@@ -88,6 +88,7 @@ def load(
     name = fspath(data)
     skipped: list[Skipped] = []
     if name in builtin.NAMES and not Path(name).exists():
+        _refuse_options(name, key, options)
         found = [builtin.load(name)]
     else:
         found = list(sources.read_all([Path(name)], skipped, key=key, options=options))
@@ -108,7 +109,7 @@ def load(
         raise ShapeError(
             "the files have different columns", expected=", ".join(first.columns) or "no names"
         )
-    parts = [_whole_windows(s) for s in found]
+    parts = [whole_windows(s) for s in found]
     files = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
     x = np.concatenate(parts)
     notes: tuple[str, ...] = ()
@@ -118,7 +119,15 @@ def load(
     return Dataset(first.spec, [x], first.columns, files, tuple(skipped), notes)
 
 
-def _whole_windows(source: Source) -> Array:
+def _refuse_options(name: str, key: str | None, options: ReadOptions) -> None:
+    """Nothing says how to read data that is there already."""
+    if key is not None or replace(options, kind=None) != AS_IT_COMES:
+        raise ConfigError(f"options to read {name}, which needs none", expected="none of them")
+    if options.kind not in (None, "vector"):
+        raise ConfigError(f"{name} as samples of kind {options.kind}", expected="vectors")
+
+
+def whole_windows(source: Source) -> Array:
     """The samples, without a last window that was filled up, unless it is the only one."""
     x = source.samples
     filled = source.rows is not None and source.rows % x.shape[1] and len(x) > 1

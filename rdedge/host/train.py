@@ -28,6 +28,7 @@ from rdedge.host.datasets import (
 from rdedge.host.evaluate import evaluate
 from rdedge.host.models import named
 from rdedge.host.models.base import Model
+from rdedge.host.models.image import ImageConfig
 from rdedge.host.options import TrainingOptions
 from rdedge.host.plans import Plan, plan_for
 from rdedge.host.runs import RunFolder, machine
@@ -101,6 +102,10 @@ def train(
     dataset = load(data, key, options, group)
     on_data(dataset)
     spec = dataset.spec
+    if columns and not dataset.columns:
+        raise ConfigError(
+            f"the columns {', '.join(columns)} of data without names", expected="none, or a table"
+        )
     if held_out is not None and held_out < MIN_HELD_OUT[spec.kind]:
         raise ConfigError(
             f"{held_out} held-out samples", expected=f"at least {MIN_HELD_OUT[spec.kind]}"
@@ -115,6 +120,10 @@ def train(
         raise ConfigError(
             f"augment shift for {spec.kind} samples of shape {spec.shape}",
             expected="vectors that are pictures (H, W)",
+        )
+    if spec.kind != "series" and stride is not None:
+        raise ConfigError(
+            f"a stride of {stride} for samples of kind {spec.kind}", expected="it for series alone"
         )
     if spec.kind == "series" and stride is None:
         stride = max(1, spec.shape[0] // 4)
@@ -281,10 +290,21 @@ def _finish(
             f"the bound {bound} is not met on held-out data: {card['distortion']:g} at the finest "
             "step",
             expected=str(bound),
-            do="raise the bound, give more --latents or a larger --width, or train longer; the run "
-            f"is kept in {folder.path}",
+            do=f"{_more(bound, plan.model)}; the run is kept in {folder.path}",
         )
     return card
+
+
+def _more(bound: Bound, model: Model) -> str:
+    """What to try where a bound is missed: only what says something to this model."""
+    ways = [f"{'lower' if bound.is_minimum else 'raise'} the bound"]
+    if model.layout is None:
+        ways.append("give more --latents or a larger --width")
+    elif isinstance(model.config, ImageConfig):
+        ways.append("give more --latents")
+    if model.prior is not None:
+        ways.append("train longer")
+    return ", or ".join(ways)
 
 
 def _better(trainer: Trainer, parts: Parts) -> tuple[Model, dict[str, Any]]:
