@@ -185,7 +185,9 @@ def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> 
         "rounding": rounding,
         "samples": sum(map(len, held_out)),
         "distortion": canonical.finite(distortion),
-        "distortion_cross_fitted": cross_fit(latents, bound, scale, rounding, near),
+        "distortion_cross_fitted": [
+            canonical.finite(v) for v in cross_fit(latents, bound, scale, rounding, near)
+        ],
         "mse": float(spread.mean()),
         "mse_standard_error": float(spread.std() / np.sqrt(len(spread))),
         "bits_per_element": {"value": 8.0 * size / elements, "kind": "actual"},

@@ -14,7 +14,7 @@ import torch
 
 from rdedge import metrics
 from rdedge.data.sources import ReadOptions
-from rdedge.errors import BoundMissedError, ConfigError, ValueRangeError
+from rdedge.errors import BoundMissedError, ConfigError, TrainingError, ValueRangeError
 from rdedge.host.datasets import (
     Dataset,
     Parts,
@@ -128,6 +128,7 @@ def train(
     if spec.kind == "series" and stride is None:
         stride = max(1, spec.shape[0] // 4)
     parts = divide(dataset, split, apart, stride)
+    _refuse_nothing(parts)
     scale = scale_of(parts)
     _refuse_hopeless(parts, metrics.mse_for(metric, max_distortion, scale), bound)
     plan = plan_for(
@@ -168,6 +169,21 @@ def train(
         force=force,
     )
     return _finish(folder, plan, trainer, parts, bound, scale, on_epoch, stop)
+
+
+def _refuse_nothing(parts: Parts) -> None:
+    """Raise where a part has no value at all: whatever came back would meet any bound."""
+    for name, samples in (
+        ("training", parts.train),
+        ("validation", parts.validation),
+        ("held-out", parts.held_out),
+    ):
+        if not any(np.isfinite(x).any() for x in samples):
+            raise TrainingError(
+                f"all values of the {name} part are missing",
+                expected="values to measure on",
+                do="leave those rows out, or name other held-out data with --held-out-data",
+            )
 
 
 def _refuse_hopeless(parts: Parts, mse: float, bound: Bound) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rdedge.cli.group import run as cli
-from rdedge.errors import BoundMissedError, ConfigError
+from rdedge.errors import BoundMissedError, ConfigError, TrainingError
 from rdedge.host.train import train
 
 
@@ -48,3 +48,29 @@ def test_the_advice_fits_the_metric_and_the_model(tmp_path: Path) -> None:
             output=tmp_path / "again",
         )
     assert "lower the bound, or give more --latents; " in caught.value.do
+
+
+def test_a_part_without_a_value_decides_nothing(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(3200, 2)).astype(np.float32)
+    x[-900:] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(TrainingError, match="held-out part"):
+        train(
+            tmp_path / "x.npy",
+            kind="series",
+            metric="psnr",
+            max_distortion=30.0,
+            model="linear",
+            output=tmp_path / "run",
+        )
+    x[-200:] = 1.0
+    np.save(tmp_path / "x.npy", x)
+    card = train(
+        tmp_path / "x.npy",
+        kind="series",
+        metric="psnr",
+        max_distortion=15.0,
+        model="linear",
+        output=tmp_path / "run",
+    )
+    assert card["met"]
