@@ -98,7 +98,11 @@ class Decoder:
         grid = self.manifest.grid(shape)
         x_hat = np.empty((len(symbols), *shape), self.spec.dtype)
         symbols = symbols.reshape(-1, *grid, self.manifest.latents)
-        rows = max(1, BLOCK_ELEMENTS // math.prod(shape))
+        # As large as the graph makes them: thin images grow to whole patches.
+        enlarged = (
+            math.prod(grid) * self.manifest.patch**2 * shape[-1] if grid else math.prod(shape)
+        )
+        rows = max(1, BLOCK_ELEMENTS // enlarged)
         for i in range(0, len(symbols), rows):
             y_hat = dequantise(
                 symbols[i : i + rows], self.manifest.levels[0].step, self._quantisers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from rdedge.flows.rivals import rivals
 from rdedge.host.datasets import Parts
 from rdedge.host.export import Draft
 from rdedge.host.runs import RunFolder
-from rdedge.report.curve import Curve, Point, curve_csv, curve_json, curve_text
+from rdedge.report.curve import Curve, Point, curve_csv, curve_json
 from rdedge.report.curve_png import curve_png
 from rdedge.tasks import Judge, load
 from rdedge.types import Array, Bound, Measured
@@ -261,8 +262,6 @@ def _like(decoded: Sequence[Array], samples: Sequence[Array]) -> list[Array]:
 
 def write(folder: Path, found: Curve, *, force: bool = False) -> list[Path]:
     """Write curve.csv, curve.json and curve.png into folder; returns their names."""
-    import json
-
     pages = {
         "curve.csv": curve_csv(found),
         "curve.json": (json.dumps(curve_json(found), indent=1, sort_keys=True) + "\n").encode(),
@@ -274,6 +273,3 @@ def write(folder: Path, found: Curve, *, force: bool = False) -> list[Path]:
     for name, data in pages.items():
         write_file(folder / name, data, force=force)
     return [folder / name for name in pages]
-
-
-__all__ = ["Options", "curve", "curve_text", "write"]

@@ -29,7 +29,7 @@ from rdedge.host.evaluate import evaluate
 from rdedge.host.models import named
 from rdedge.host.models.base import Model
 from rdedge.host.models.image import ImageConfig
-from rdedge.host.options import TrainingOptions
+from rdedge.host.options import TrainingOptions, pick_device
 from rdedge.host.plans import Plan, plan_for
 from rdedge.host.runs import RunFolder, machine
 from rdedge.host.splits import MIN_HELD_OUT, Split
@@ -150,6 +150,7 @@ def train(
         },
     )
     # Whatever is wrong with the settings shows here, before anything on disk is touched.
+    pick_device(device)
     trainer = _trainer(plan, parts, bound, scale)
     folder = RunFolder(Path(output))
     folder.create(

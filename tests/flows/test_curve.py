@@ -11,7 +11,7 @@ import pytest
 
 from rdedge import metrics
 from rdedge.cli.group import run as cli
-from rdedge.errors import ConfigError, ShapeError
+from rdedge.errors import ConfigError, SourceError
 from rdedge.flows.curve import Options, curve, write
 from rdedge.flows.rivals import rivals
 from rdedge.host.export import Draft
@@ -70,7 +70,7 @@ def test_a_task_is_scored_on_what_was_decoded(run_folder: Path, tmp_path: Path) 
 
 def test_labels_of_a_table_need_samples_to_learn_from(series_run: Path) -> None:
     options = Options(classical=False, task="rdedge.tasks.skab:f1", labels="no such column")
-    with pytest.raises((ConfigError, ShapeError, Exception), match="no such column"):
+    with pytest.raises((ConfigError, SourceError), match="no such column"):
         curve([series_run], options)
 
 
