@@ -17,7 +17,7 @@ from rdedge.codec.preprocess import (
     to_network,
 )
 from rdedge.codec.symbols import SymbolCodec
-from rdedge.coding.quantiser import quantise
+from rdedge.coding.quantiser import Quantiser
 from rdedge.coding.rans import Backend
 from rdedge.engine.runner import open_runner
 from rdedge.errors import ShapeError, ValueRangeError
@@ -47,8 +47,8 @@ class Encoder:
         graph = self.bundle.members["encoder.onnx"]
         self.runner = open_runner(graph, "encoder.onnx", backend, threads)
         self.symbol_codec = SymbolCodec.of(self.bundle, coder)
-        self._step = self.manifest.levels[0].step
-        self._quantisers = self.bundle.selection.quantisers
+        step, rounding = self.manifest.levels[0].step, self.manifest.rounding
+        self._quantiser = Quantiser(step, rounding, self.bundle.selection.quantisers)
 
     def encode(self, x: Array, streams: Mapping[Stream, bytes] | None = None) -> bytes:
         """x: (N, *shape) in the dtype and the units of the source, N from 1 to 2^24 -> one packet.
@@ -113,7 +113,7 @@ class Encoder:
         """A block of samples -> its rows of symbols."""
         y = self.runner.run(to_network(x)).reshape(-1)
         try:
-            quantise(y, self._step, self.manifest.rounding, symbols.reshape(-1), self._quantisers)
+            self._quantiser(y, symbols.reshape(-1))
         except ValueRangeError as error:
             refuse_non_finite(x)
             raise ValueRangeError(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rdedge import native
 from rdedge.errors import ConfigError, ShapeError, ValueRangeError
 
-__all__ = ["EXACT", "NEAREST", "PREDICTED", "SCALED", "dequantise", "quantise"]
+__all__ = ["EXACT", "NEAREST", "PREDICTED", "SCALED", "Quantiser", "dequantise", "quantise"]
 
 # How a latent is quantised (FORMAT.md 4.4): with the level's step and the manifest's rounding, with
 # that step to the nearest, or as the whole number that it is.
@@ -31,6 +31,61 @@ def _inverse(step: float) -> np.float32:
     return inverse
 
 
+class Quantiser:
+    """One step and rounding, ready to quantise; made once, it adds next to nothing to each call.
+
+    Arguments as for quantise.
+    """
+
+    def __init__(self, step: float, rounding: float, quantisers: Kinds | None = None) -> None:
+        if not 0 < rounding <= 0.5:
+            raise ConfigError(f"a rounding of {rounding}", expected="above 0, at most 0.5")
+        self.step, self.period = step, 1
+        self._inverse, self._rounding = _inverse(step), np.float32(rounding)
+        self._floats = float(self._inverse), float(self._rounding)
+        self._inverses: Floats | None = None
+        if quantisers is not None:
+            kinds = quantisers & ~np.uint8(PREDICTED)
+            self.period = kinds.size
+            if kinds.any():
+                inverses = np.where(kinds == EXACT, np.float32(1), self._inverse)
+                self._inverses = inverses.astype(np.float32)
+                self._roundings = np.where(kinds == SCALED, rounding, 0.5).astype(np.float32)
+                self._at = self._inverses.ctypes.data, self._roundings.ctypes.data
+
+    def __call__(self, y: Floats, symbols: Int32s) -> None:
+        """Write the symbols of y: (n,) float32, n a multiple of the period; symbols: (n,) int32."""
+        if symbols.shape != y.shape or symbols.dtype != np.int32 or not symbols.flags.c_contiguous:
+            raise ShapeError("symbols to write to of another shape", expected=f"({y.size},) int32")
+        if y.size % self.period:
+            raise ShapeError(f"{y.size} latents", expected=f"rows of {self.period}")
+        y = np.ascontiguousarray(y)
+        bad = self._fill(y, symbols)
+        if bad >= 0:
+            raise ValueRangeError(
+                f"latent {bad} is {y[bad]} and cannot be quantised with step {self.step}",
+                expected="a finite value within 2^31 - 1 steps",
+                do="look at the sample for values far outside those trained on",
+            )
+
+    def _fill(self, y: Floats, symbols: Int32s) -> int:
+        """Fill in the symbols; returns the first place that has none, or -1."""
+        library = native.library()
+        if library is not None:
+            at, out = y.ctypes.data, symbols.ctypes.data
+            if self._inverses is None:
+                return int(library.quantise(at, y.size, *self._floats, out))
+            return int(library.quantise_by(at, y.size, *self._at, self.period, out))
+        if self._inverses is None:
+            found, bad = _with_numpy(y, self._inverse, self._rounding)
+        else:
+            rows = y.reshape(-1, self.period)
+            found, bad = _with_numpy(rows, self._inverses, self._roundings)
+        if bad < 0:
+            symbols[:] = found.reshape(-1)
+        return bad
+
+
 def quantise(
     y: Floats,
     step: float,
@@ -49,65 +104,9 @@ def quantise(
     """
     if not isinstance(y, np.ndarray) or y.dtype != np.float32 or y.ndim != 1:
         raise ShapeError("latents that are not (n,) float32", expected="(n,) float32")
-    if not 0 < rounding <= 0.5:
-        raise ConfigError(f"a rounding of {rounding}", expected="above 0, at most 0.5")
-    inverse = _inverse(step)
-    y = np.ascontiguousarray(y)
     symbols = np.empty(y.size, np.int32) if out is None else out
-    if symbols.shape != y.shape or symbols.dtype != np.int32 or not symbols.flags.c_contiguous:
-        raise ShapeError("symbols to write to of another shape", expected=f"({y.size},) int32")
-    if quantisers is not None:
-        quantisers = quantisers & ~np.uint8(PREDICTED)
-    if quantisers is None or not quantisers.any():
-        bad = _quantise(y, inverse, np.float32(rounding), symbols)
-    elif y.size % quantisers.size:
-        raise ShapeError(f"{y.size} latents", expected=f"rows of {quantisers.size}")
-    else:
-        inverses = np.where(quantisers == EXACT, np.float32(1), inverse).astype(np.float32)
-        roundings = np.where(quantisers == SCALED, rounding, 0.5).astype(np.float32)
-        bad = _quantise_by(y, inverses, roundings, symbols)
-    if bad >= 0:
-        raise ValueRangeError(
-            f"latent {bad} is {y[bad]} and cannot be quantised with step {step}",
-            expected="a finite value within 2^31 - 1 steps",
-            do="look at the sample for values far outside those trained on",
-        )
+    Quantiser(step, rounding, quantisers)(y, symbols)
     return symbols
-
-
-def _quantise(y: Floats, inverse: np.float32, rounding: np.float32, symbols: Int32s) -> int:
-    """Fill in the symbols; returns the first place that has none, or -1."""
-    library = native.library()
-    if library is None:
-        found, bad = _with_numpy(y, inverse, rounding)
-        if bad < 0:
-            symbols[:] = found
-        return bad
-    return int(
-        library.quantise(
-            y.ctypes.data, y.size, float(inverse), float(rounding), symbols.ctypes.data
-        )
-    )
-
-
-def _quantise_by(y: Floats, inverses: Floats, roundings: Floats, symbols: Int32s) -> int:
-    """The same, with a step and a rounding for each place of a row."""
-    library = native.library()
-    if library is None:
-        found, bad = _with_numpy(y.reshape(-1, inverses.size), inverses, roundings)
-        if bad < 0:
-            symbols[:] = found.reshape(-1)
-        return bad
-    return int(
-        library.quantise_by(
-            y.ctypes.data,
-            y.size,
-            inverses.ctypes.data,
-            roundings.ctypes.data,
-            inverses.size,
-            symbols.ctypes.data,
-        )
-    )
 
 
 def _with_numpy(
