@@ -77,7 +77,8 @@ def _tour(
     decoded = folder / ("decoded" if name == "digits" else f"{name}-decoded")
     apart = {} if "held_out" in bound else {"held_out_data": str(held_out)}
     options = {**bound, **apart}
-    typed = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in options.items())
+    shown = {k: f"{v:g}" if isinstance(v, float) else v for k, v in options.items()}
+    typed = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in shown.items())
     say(f"$ rdedge train {data} {typed} -o {run}")
     card = train(data, output=run, force=True, **options)
     say(
