@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -107,7 +105,6 @@ def view(
         top, left = (x.shape[1] - height) // 2, (x.shape[2] - width) // 2
         middles.append(x[:, top : top + height, left : left + width])
     raw = np.ascontiguousarray(np.concatenate(middles))
-    assert math.prod(raw.shape) > 0
     return raw, torch.from_numpy(to_network(raw)).to(device)
 
 
