@@ -68,35 +68,35 @@ class SymbolCodec:
         grid: how the rows of an image lie. shape: of a sample, where it is not the manifest's.
         streams: to travel beside.
         """
-        if self.fixed:
-            if grid and self.predicted.size:
-                planes = symbols.reshape(-1, *grid, self.latents).copy()
-                symbols = predict(planes, self.predicted, self.numpy).reshape(-1)
-            coded = self.coder.encode(symbols, lanes)
-        else:
-            coded = self.coder.encode(*self._with_classes(symbols, grid, lanes))
+        every, index = self._as_coded(symbols, grid)
+        coded = self.coder.encode(every, lanes, index)
         found = {**(streams or {}), Stream.LATENTS: coded.latents}
         if coded.escapes:
             found[Stream.ESCAPES] = coded.escapes
         runs = (Run(LEARNED, 0, count),)
         return Packet(self.key, runs, found, coded.lanes, shape).to_bytes()
 
-    def _with_classes(
-        self, symbols: Array, grid: tuple[int, ...], lanes: int | None
-    ) -> tuple[Array, int | None, Array]:
-        """What the coder is given: classes and predicted symbols, lanes, and the table of each."""
+    def _as_coded(self, symbols: Array, grid: tuple[int, ...]) -> tuple[Array, Array | None]:
+        """What the coder is given: classes and predicted symbols, and the table of each; None for
+        the coder's own.
+        """
         rows = symbols.size // self.latents
-        choices = rows * self.selector.choices
+        choices = 0 if self.fixed else rows * self.selector.choices
+        predicted = grid and self.predicted.size
+        if self.fixed and not predicted:
+            return symbols, None
         every = np.empty(choices + symbols.size, np.int32)
-        index = np.empty(every.size, np.uint16)
         latents = every[choices:]
         latents[:] = symbols
-        if grid and self.predicted.size:
+        if predicted:
             predict(latents.reshape(-1, *grid, self.latents), self.predicted, self.numpy)
+        if self.fixed:
+            return every, None
+        index = np.empty(every.size, np.uint16)
         every[:choices] = self.selector.choose(latents)
         index[:choices].reshape(rows, -1)[:] = self.selector.selection.selectors
         self.selector.fill(every[:choices], rows, index[choices:])
-        return every, lanes, index
+        return every, index
 
     def unpack(self, packet: Packet, grid: tuple[int, ...] = ()) -> Array:
         """A packet of samples whose rows lie so -> symbols (N, rows * L) int32.

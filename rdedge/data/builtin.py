@@ -19,6 +19,11 @@ from rdedge.types import Array
 NAMES = ("digits",)
 
 
+def is_name(path: str) -> bool:
+    """Whether path names such data, and no file of that name is in its way."""
+    return path in NAMES and not Path(path).exists()
+
+
 def load(name: str) -> Source:
     """`digits`: samples (1797, 8, 8) uint8. Raises MissingError without scikit-learn."""
     samples = np.ascontiguousarray(_digits(name).images.astype(np.uint8))

@@ -87,7 +87,7 @@ def load(
         )
     name = fspath(data)
     skipped: list[Skipped] = []
-    if name in builtin.NAMES and not Path(name).exists():
+    if builtin.is_name(name):
         _refuse_options(name, key, options)
         found = [builtin.load(name)]
     else:
@@ -188,7 +188,7 @@ def _refuse_non_finite(source: Source) -> None:
 def noted(path: str | PathLike[str], key: str | None, dataset: Dataset) -> dict[str, Any]:
     """What run.json says of data read from path."""
     name = fspath(path)
-    builtin_name = name in builtin.NAMES and not Path(name).exists()
+    builtin_name = builtin.is_name(name)
     spec = dataset.spec
     return {
         "path": name if builtin_name else str(Path(name).resolve()),

@@ -312,11 +312,13 @@ def parity(
     samples = samples[:_PARITY_BATCHES]
     ours = analyse(model, samples, spec)
     theirs = _latents(encoder, samples)
-    symbols = [
-        quantise(y.reshape(-1), step, manifest.rounding, quantisers=quantisers).reshape(y.shape)
-        for y in ours
-    ]
-    other = [encoder.symbols(x).reshape(s.shape) for x, s in zip(samples, symbols, strict=True)]
+    symbols, other = (
+        [
+            quantise(y.reshape(-1), step, manifest.rounding, quantisers=quantisers).reshape(y.shape)
+            for y in latents
+        ]
+        for latents in (ours, theirs)
+    )
     y_hat = [dequantise(s, step, quantisers) for s in symbols]
     shapes = [x.shape[1:] for x in samples]
     outputs = synthesise(model, y_hat, shapes, "float32")

@@ -12,7 +12,7 @@ from rdedge import metrics
 from rdedge.codec.preprocess import enlarge, fill_missing
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.datasets import Parts
-from rdedge.host.models import rebuild
+from rdedge.host.models import Sizes, config_of
 from rdedge.host.models.base import Model
 from rdedge.host.models.conv1d import SIZES as CONV1D_SIZES
 from rdedge.host.models.conv1d import Conv1d, Conv1dConfig
@@ -62,8 +62,7 @@ class Plan:
         scale: metrics.Scale,
     ) -> Plan:
         """The plan of a run that goes on: sizes as run.json has them."""
-        model = rebuild(value)
-        return _started(model, options, parts, bound, scale)
+        return _started(config_of(value), options, parts, bound, scale)
 
 
 def plan_for(
@@ -105,7 +104,7 @@ def plan_for(
     # Wide networks want smaller steps.
     rate = 2e-3 if config.encoder_hidden <= 128 else 1e-3
     options = _options(training, len(x), 64 if len(x) < 8192 else 128, rate)
-    return _started(Mlp(config), options, parts, bound, scale)
+    return _started(config, options, parts, bound, scale)
 
 
 def _refuse(model: str, given: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -131,7 +130,7 @@ def _options(
 
 
 def _started(
-    model: Model,
+    config: Sizes,
     options: TrainingOptions,
     parts: Parts,
     bound: Bound,
@@ -140,15 +139,15 @@ def _started(
     """A model at its linear start, made in the same way whenever it is made."""
     torch.manual_seed(options.seed)
     mse = metrics.mse_for(bound.metric, bound.value, scale)
-    if isinstance(model.config, MlpConfig):
-        made = Mlp(model.config)
+    if isinstance(config, MlpConfig):
+        made = Mlp(config)
         start_from_klt(made, parts.train[0], mse)
         return Plan(made, copy.deepcopy(made), options)
-    if isinstance(model.config, ImageConfig):
-        return _started_image(model.config, parts, mse, options)
+    if isinstance(config, ImageConfig):
+        return _started_image(config, parts, mse, options)
     linear = start_linear(parts, bound, scale)
-    if isinstance(model.config, Conv1dConfig):
-        return _started_series(linear, parts, options, None, model.config)
+    if isinstance(config, Conv1dConfig):
+        return _started_series(linear, parts, options, None, config)
     return Plan(linear, linear, options)
 
 

@@ -19,6 +19,9 @@ from rdedge.host.models.linear import LinearConfig, LinearSeries
 from rdedge.host.models.mlp import Mlp, MlpConfig
 from rdedge.types import SampleKind
 
+# A Conv1dConfig is a LinearConfig too.
+Sizes = MlpConfig | ImageConfig | LinearConfig
+
 # What applies to each kind of sample, the simplest first; `auto` takes the last.
 MODELS: dict[SampleKind, tuple[str, ...]] = {
     "vector": ("mlp",),
@@ -39,15 +42,25 @@ def named(name: str, kind: SampleKind) -> str:
     return name
 
 
-def rebuild(value: dict[str, Any]) -> Model:
-    """A model of the sizes that Config.to_json wrote, its weights still those of a new one."""
+def config_of(value: dict[str, Any]) -> Sizes:
+    """The sizes that Config.to_json wrote. Raises ValueError where they are of no model."""
     kind = value["kind"]
     if kind == "mlp":
-        return Mlp(MlpConfig.from_json(value))
+        return MlpConfig.from_json(value)
     if len(value["shape"]) == 3 and kind in ("linear", "conv2d"):
-        return ImageModel(ImageConfig.from_json(value))
+        return ImageConfig.from_json(value)
     if kind == "conv1d":
-        return Conv1d(Conv1dConfig.from_json(value))
+        return Conv1dConfig.from_json(value)
     if kind == "linear":
-        return LinearSeries(LinearConfig.from_json(value))
+        return LinearConfig.from_json(value)
     raise ValueError(f"no model is of kind {kind!r}")
+
+
+def rebuild(value: dict[str, Any]) -> Model:
+    """A model of the sizes that Config.to_json wrote, its weights still those of a new one."""
+    config = config_of(value)
+    if isinstance(config, MlpConfig):
+        return Mlp(config)
+    if isinstance(config, ImageConfig):
+        return ImageModel(config)
+    return Conv1d(config) if isinstance(config, Conv1dConfig) else LinearSeries(config)
