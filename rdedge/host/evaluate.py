@@ -27,7 +27,7 @@ from rdedge.host.fit import (
     rows_of,
 )
 from rdedge.host.models.base import Model
-from rdedge.host.rates import FactorizedPrior
+from rdedge.host.rates.priors import FactorizedPrior
 from rdedge.types import Array, Bound, SampleSpec
 
 # Above this many elements of held-out data a step is looked for near 1 only.

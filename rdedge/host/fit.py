@@ -19,7 +19,7 @@ from rdedge.coding.quantiser import PREDICTED, dequantise, quantise
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables, cross_entropy_bits, tables_from_counts
 from rdedge.host.classes import Layout, estimated_bits, fit_classes, gained
-from rdedge.host.rates import FactorizedPrior
+from rdedge.host.rates.priors import FactorizedPrior
 from rdedge.types import Array, Bound
 
 NEAREST = 0.5

@@ -18,7 +18,7 @@ from rdedge.host.fit import (
     fit_tables,
     rows_of,
 )
-from rdedge.host.rates import FactorizedPrior
+from rdedge.host.rates.priors import FactorizedPrior
 from rdedge.metrics import Scale
 from rdedge.types import Bound
 

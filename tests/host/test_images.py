@@ -22,7 +22,7 @@ from rdedge.host.evaluate import seam_ratio
 from rdedge.host.export import export
 from rdedge.host.models import rebuild
 from rdedge.host.models.image import ImageConfig
-from rdedge.host.rates import predicted
+from rdedge.host.rates.priors import predicted
 from rdedge.host.splits import Split
 from rdedge.host.train import resume, train
 

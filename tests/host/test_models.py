@@ -7,7 +7,7 @@ import torch
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.models.klt import klt, step_for
 from rdedge.host.models.mlp import Mlp, MlpConfig, auto_config, start_from_klt
-from rdedge.host.rates import FactorizedPrior
+from rdedge.host.rates.priors import FactorizedPrior
 
 
 def test_water_filling_meets_the_distortion_exactly() -> None:

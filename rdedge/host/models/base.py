@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from rdedge.host.classes import Layout
-from rdedge.host.rates import Prior
+from rdedge.host.rates.priors import Prior
 
 
 class Config(Protocol):

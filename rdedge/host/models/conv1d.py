@@ -27,7 +27,7 @@ from rdedge.host.models.linear import (
     LinearSeries,
     layout,
 )
-from rdedge.host.rates import WindowPrior
+from rdedge.host.rates.priors import WindowPrior
 from rdedge.types import Array
 
 # Layers and channels of encoder and decoder by size.

@@ -29,7 +29,7 @@ from rdedge.coding.quantiser import NEAREST, PREDICTED, SCALED
 from rdedge.host.classes import Band, GroupLayout, Layout
 from rdedge.host.models.base import Model
 from rdedge.host.models.klt import dct, step_for
-from rdedge.host.rates import ClassPrior
+from rdedge.host.rates.priors import ClassPrior
 from rdedge.types import Array
 
 CLASSES = 8

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.models.base import Model
 from rdedge.host.models.klt import klt, step_for
-from rdedge.host.rates import FactorizedPrior
+from rdedge.host.rates.priors import FactorizedPrior
 from rdedge.types import Array
 
 # Unless asked, no more latents than this: on MNIST at 24 dB, 64 needed a fifth fewer bits than 128.

@@ -1,4 +1,4 @@
-"""Rate terms: latents -> bits, estimated."""
+"""Learned entropy models: latents -> bits, estimated from above."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rdedge.host.rates.base import Batch, Bounds, RateTerm
 from rdedge.types import Array
 
 # Below this a symbol's probability is not trusted: 2^-16 is what one entry of a table costs.
 _MIN_PROBABILITY = 2.0**-24
 
 
-class Prior(nn.Module):
-    """Estimates what latents cost."""
+class Prior(RateTerm):
+    """A distribution of latents, learned: what it takes to code them with it.
+
+    An upper bound of the rate: the cross-entropy is never below the entropy.
+    """
+
+    name = "entropy"
+    bounds: Bounds = "upper"
+
+    def estimate(self, batch: Batch) -> Tensor:
+        return self.bits(batch.y).mean()
 
     def bits(self, y: Tensor) -> Tensor:
         """Estimated bits of each sample. y: (N, ..., L), noisy or rounded latents; returns (N,)."""
