@@ -116,6 +116,8 @@ def command(
 ) -> int:
     """Train on DATA: a .npy, .npz, .csv or .parquet file, a folder of pictures, or `digits`.
 
+    `mixture`, `spiral` and `ring` are toy sets of points in the plane.
+
     You state a quality; the multiplier between rate and distortion finds itself. Ctrl-C stops after
     saving a checkpoint; --resume goes on with the settings that the run was started with.
     """

@@ -13,5 +13,5 @@ pictures  a picture -> pixels
 png       pixels -> PNG
 survey    what can be said of columns
 files     writing aside and renaming, so that nobody ever sees half a file
-builtin   the data set that comes with scikit-learn
+builtin   data that needs no file: what comes with scikit-learn, and toy sets
 """

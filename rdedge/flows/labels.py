@@ -34,7 +34,7 @@ def labels_of(
     options = _as_read(description["reading"]["options"], parts, tuple(data["columns"]))
     paths = [data["path"] if apart is None else apart["path"]]
     paths.append(data["path"] if task_data is None else task_data)
-    known = [builtin.is_name(path) for path in paths]
+    known = [builtin.has_labels(path) for path in paths]
     if labels is None and not any(known):
         if task_data is not None:
             raise ConfigError(
@@ -79,7 +79,7 @@ def _as_read(noted: dict[str, Any], parts: Parts, columns: tuple[str, ...]) -> R
 
 def _read(path: str, labels: str | None, options: ReadOptions) -> Array:
     """The labels of the samples at path, one for each, or (N, T) for windows."""
-    if builtin.is_name(path):
+    if builtin.has_labels(path):
         return builtin.labels(path)
     if labels is None:
         raise ConfigError(f"no labels for {path}", expected="them named with --labels")

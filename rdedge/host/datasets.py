@@ -73,7 +73,7 @@ def load(
     options: ReadOptions = AS_IT_COMES,
     group: str | None = None,
 ) -> Dataset:
-    """The samples of a file or a folder, or `digits`; what float32 can hold.
+    """The samples of a file or a folder, or of a name of data.builtin; what float32 can hold.
 
     group: a regular expression; pictures whose names it finds alike (its first group, or all that
     it matches) stay together when they are split. Raises SourceError, ShapeError, ValueRangeError,
@@ -82,7 +82,7 @@ def load(
     if not isinstance(data, str | PathLike):
         raise ConfigError(
             f"data is a {type(data).__name__}",
-            expected="the name of a file or a folder, or `digits`",
+            expected=f"the name of a file or a folder, or {', '.join(builtin.NAMES)}",
             do="save the array with numpy.save and give the name of the file",
         )
     name = fspath(data)
