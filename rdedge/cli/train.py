@@ -34,8 +34,31 @@ from rdedge.types import KINDS, METRIC_IS_MINIMUM
     "--model",
     default="auto",
     show_default=True,
-    help="vectors: mlp; series: linear, conv1d; images: linear, conv2d. auto takes the furthest "
+    help="vectors: mlp, overcomplete, overcomplete-tied; series: linear, conv1d; images: linear, conv2d. auto takes the furthest "
     "and keeps the simpler one where that needs fewer bytes.",
+)
+@click.option(
+    "--rate",
+    type=click.Choice(["entropy", "renyi", "both", "none"]),
+    help="What is minimised under the bound: the learned entropy model, the matrix-based Renyi "
+    "information of input and output, their sum, or nothing (a plain auto-encoder).  "
+    "[default: entropy]",
+)
+@click.option("--alpha", type=float, help="Order of the Renyi entropy.  [default: 2]")
+@click.option(
+    "--kernel-width",
+    help="Of its Gaussian kernel: a number, median, silverman, or '0.5 median'.  [default: median]",
+)
+@click.option(
+    "--batches",
+    type=click.Choice(["random", "clustered", "auto"]),
+    help="Batches by chance, or from samples that are alike.  [default: auto]",
+)
+@click.option(
+    "--input-noise",
+    type=float,
+    help="Gaussian noise on what the encoder sees while training, in the units of the data "
+    "(with --rate none a denoising auto-encoder).  [default: 0]",
 )
 @click.option(
     "--size",
@@ -154,6 +177,11 @@ def command(
         f"{card['packet_bytes'] / card['samples']:.2f} bytes a sample, "
         f"{card['training']['epochs']} epochs in {card['training']['seconds']:.0f} s"
     )
+    if card["training"].get("diverged"):
+        say(
+            f"rdedge: the multiplier ran away in epoch {card['training']['diverged']}: training "
+            "could not come nearer to the bound, only a finer step could"
+        )
     if card.get("seam_ratio"):
         ratio = card["seam_ratio"]
         click.echo(f"seams: on the borders of patches the error is {ratio:.2f} times that inside")

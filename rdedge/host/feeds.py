@@ -23,7 +23,7 @@ class Feed:
     """Training samples. Images are cut into crops, at places and flipped as chance has it; the
     chance follows from the generator alone.
 
-    row_shape: elements that one row of latents stands for.
+    row_shape: elements that one row of latents stands for. x: all samples, None for images.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Feed:
     ) -> None:
         self.spec, self.device, self.shift = spec, device, options.augment == "shift"
         self.present: Tensor | None = None
+        self.x: Tensor | None = None
         self.count: int
         self.row_shape = spec.shape
         if spec.kind == "image":
@@ -54,7 +55,7 @@ class Feed:
             if missing is not None:
                 self.present = torch.from_numpy((~missing).astype(np.float32)).to(device)
         self.x = torch.from_numpy(to_network(x)).to(device)
-        self.count = self.x.shape[0]
+        self.count = len(x)
 
     def __len__(self) -> int:
         return self.count
@@ -65,6 +66,7 @@ class Feed:
         """
         if self.spec.kind == "image":
             return self._crops(which, generator), None
+        assert self.x is not None
         which = which.to(self.device)
         x = self.x[which]
         if self.shift:

@@ -9,6 +9,9 @@ from typing import Any
 import torch
 
 from rdedge.errors import ConfigError, TrainingError
+from rdedge.host.batches import BATCHES
+from rdedge.host.rates.objective import RATES
+from rdedge.host.rates.renyi import Width, parse_width
 
 _EXPECTED = {
     "epochs": "a whole number from 1 to 10^7",
@@ -20,6 +23,10 @@ _EXPECTED = {
     "patience": "0 to 1",
     "minutes": "more than 0, at most 10^6",
     "augment": "none or shift",
+    "rate": ", ".join(RATES),
+    "alpha": "more than 0, at most 1000",
+    "batches": ", ".join(BATCHES),
+    "input_noise": "0 or more, in the units of the data",
 }
 
 
@@ -38,6 +45,10 @@ class TrainingOptions:
     epochs: planned, early stop may end sooner. hard_share: of the epochs, at the end, in which the
     decoder sees rounded instead of noisy latents. minutes: wall clock, None: no limit. patience:
     share of the planned epochs without progress after which a phase ends.
+
+    rate: one of RATES; alpha, kernel_width: of the matrix functional. batches: one of BATCHES.
+    input_noise: standard deviation of Gaussian noise that is added to what the encoder sees while
+    training, in the units of the data; the decoder is held to what was there before it.
     """
 
     epochs: int
@@ -50,6 +61,11 @@ class TrainingOptions:
     seed: int = 0
     device: str = "auto"
     augment: str = "none"
+    rate: str = "entropy"
+    alpha: float = 2.0
+    kernel_width: Width = "median"
+    batches: str = "random"
+    input_noise: float = 0.0
 
     def __post_init__(self) -> None:
         wrong = {
@@ -62,6 +78,10 @@ class TrainingOptions:
             "patience": not _within(self.patience, 0.0, 1.0),
             "minutes": self.minutes is not None and not _within(self.minutes, 1e-6, 1e6),
             "augment": self.augment not in ("none", "shift"),
+            "rate": self.rate not in RATES,
+            "alpha": not _within(self.alpha, 1e-9, 1e3),
+            "batches": self.batches not in BATCHES,
+            "input_noise": not _within(self.input_noise, 0.0, 1e30),
         }
         for name, is_wrong in wrong.items():
             if is_wrong:
@@ -69,6 +89,7 @@ class TrainingOptions:
                     f"{name.replace('_', ' ')} is {getattr(self, name)!r}",
                     expected=_EXPECTED[name],
                 )
+        parse_width(self.kernel_width)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -79,6 +100,8 @@ class State:
     """All that changes while training; a checkpoint is this plus the tensors.
 
     epoch: the next one; a phase that ends early skips some. trained: how many there really were.
+    least_excess, stalled: the least excess over the bound so far, and epochs since. diverged: the
+    epoch, from 1, in which the multiplier was seen to run away; 0: it has not.
     """
 
     epoch: int = 0
@@ -89,6 +112,9 @@ class State:
     phase_start: int = 0
     seconds: float = 0.0
     finished: bool = False
+    least_excess: float = 1e300
+    stalled: int = 0
+    diverged: int = 0
 
     def checked(self) -> State:
         """The state itself, if its values are of their types; else TypeError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from rdedge import metrics
 from rdedge.codec.preprocess import enlarge, fill_missing
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.datasets import Parts
-from rdedge.host.models import Sizes, config_of
+from rdedge.host.models import MODELS, Sizes, config_of
 from rdedge.host.models.base import Model
 from rdedge.host.models.conv1d import SIZES as CONV1D_SIZES
 from rdedge.host.models.conv1d import Conv1d, Conv1dConfig
@@ -20,6 +20,12 @@ from rdedge.host.models.image import SIZES as IMAGE_SIZES
 from rdedge.host.models.image import ImageConfig, ImageModel, Transform
 from rdedge.host.models.linear import LinearSeries
 from rdedge.host.models.mlp import Mlp, MlpConfig, auto_config, start_from_klt
+from rdedge.host.models.overcomplete import (
+    Overcomplete,
+    OvercompleteConfig,
+    config_for,
+    start_in_pairs,
+)
 from rdedge.host.options import TrainingOptions
 from rdedge.host.series import start_linear
 from rdedge.types import Bound
@@ -31,7 +37,18 @@ DEFAULT_SIZES = {"conv1d": "small", "conv2d": "nano"}
 PATCH, SMALL_PATCH, _PATCHES_ACROSS = 16, 8, 4
 # An epoch looks at as many pixels as there are in the training part.
 _IMAGE_EPOCHS = 60
-_OF_DESCENT = ("epochs", "batch", "learning_rate")
+_OF_DESCENT = (
+    "epochs",
+    "batch",
+    "learning_rate",
+    "rate",
+    "alpha",
+    "kernel_width",
+    "batches",
+    "input_noise",
+)
+# A Gram matrix of fewer samples says little: log2 of their number is all it can reach.
+_GRAM_BATCH = 128
 _STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 6000, 20, 200
 
 
@@ -85,7 +102,7 @@ def plan_for(
     size = DEFAULT_SIZES.get(name, SIZES[0]) if size is None else size
     if size not in SIZES:
         raise ConfigError(f"the size {size!r}", expected=", ".join(SIZES))
-    if name != "mlp":
+    if name not in MODELS["vector"]:
         _refuse(name, {"width": None if width == 1.0 else width}, ("width",))
     mse = metrics.mse_for(bound.metric, bound.value, scale)
     if parts.spec.kind == "image":
@@ -100,10 +117,16 @@ def plan_for(
         options = _options(training, len(parts.train[0]), 16, 1e-3)
         return _started_series(start_linear(parts, bound, scale), parts, options, size)
     (x,) = parts.train
+    batch = 64 if len(x) < 8192 else 128
+    if name != "mlp":
+        tied = name == "overcomplete-tied"
+        sizes = config_for(x, latents=latents, width=width, tied=tied)
+        options = _options(training, len(x), batch, 1e-3)
+        return _started(sizes, options, parts, bound, scale)
     config = auto_config(x, mse, latents=latents, width=width)
     # Wide networks want smaller steps.
     rate = 2e-3 if config.encoder_hidden <= 128 else 1e-3
-    options = _options(training, len(x), 64 if len(x) < 8192 else 128, rate)
+    options = _options(training, len(x), batch, rate)
     return _started(config, options, parts, bound, scale)
 
 
@@ -120,13 +143,14 @@ def _options(
     given: dict[str, Any], count: int, batch: int, learning_rate: float
 ) -> TrainingOptions:
     """Options as given, the others by what suits count samples."""
-    batch = batch if given["batch"] is None else given["batch"]
-    epochs = given["epochs"]
-    if epochs is None:
-        per_epoch = max(1, count // max(1, batch))
-        epochs = max(_MIN_EPOCHS, min(_MAX_EPOCHS, _STEPS // per_epoch))
-    rate = learning_rate if given["learning_rate"] is None else given["learning_rate"]
-    return TrainingOptions(**given | {"batch": batch, "epochs": epochs, "learning_rate": rate})
+    given = {k: v for k, v in given.items() if v is not None}
+    if given.get("rate") in ("renyi", "both"):
+        batch = max(batch, _GRAM_BATCH)
+    batch = given.get("batch", batch)
+    per_epoch = max(1, count // max(1, batch))
+    epochs = max(_MIN_EPOCHS, min(_MAX_EPOCHS, _STEPS // per_epoch))
+    found = {"batch": batch, "epochs": epochs, "learning_rate": learning_rate} | given
+    return TrainingOptions(**found)
 
 
 def _started(
@@ -143,6 +167,10 @@ def _started(
         made = Mlp(config)
         start_from_klt(made, parts.train[0], mse)
         return Plan(made, copy.deepcopy(made), options)
+    if isinstance(config, OvercompleteConfig):
+        pairs = Overcomplete(config)
+        start_in_pairs(pairs, parts.train[0], mse)
+        return Plan(pairs, copy.deepcopy(pairs), options)
     if isinstance(config, ImageConfig):
         return _started_image(config, parts, mse, options)
     linear = start_linear(parts, bound, scale)
@@ -198,9 +226,10 @@ def _image_plan(
         options = _options(training, 1, 1, 1e-3)
     else:
         config = ImageConfig(shape, count, patch, *IMAGE_SIZES[size])
-        options = _options(training, 1, 8, 1e-3)
-        if training["epochs"] is None:
-            options = replace(options, epochs=_IMAGE_EPOCHS)
+        # A crop has patches enough for a Gram matrix.
+        chosen = {"batch": 8, "epochs": _IMAGE_EPOCHS}
+        given = {k: v for k, v in training.items() if v is not None}
+        options = _options(chosen | given, 1, 8, 1e-3)
     return _started_image(config, parts, mse, options, transform)
 
 

@@ -133,7 +133,7 @@ class RunFolder:
 
     def save_checkpoint(self, trainer: Trainer) -> None:
         """Write tensors first, then the state that names them by epoch."""
-        tensors = {k: v.detach().cpu().contiguous() for k, v in trainer.tensors().items()}
+        tensors = _alone(trainer.tensors())
         state = {
             key: canonical.finite(value) if isinstance(value, float) else value
             for key, value in asdict(trainer.state).items()
@@ -175,7 +175,7 @@ class RunFolder:
 
     def save_model(self, model: Model) -> str:
         """Write the weights; returns their SHA-256, which the scorecard keeps."""
-        tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+        tensors = _alone(model.state_dict())
         data = safetensors.torch.save(tensors)
         write_file(self.path / "model.safetensors", data, force=True)
         return hashlib.sha256(data).hexdigest()
@@ -206,6 +206,13 @@ class RunFolder:
                 return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{path} is damaged: {error}", do="train it again") from error
+
+
+def _alone(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copies, each with memory of its own: the file has no word for weights that are shared."""
+    return {
+        k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()
+    }
 
 
 def _state_digest(state: dict[str, Any]) -> str:

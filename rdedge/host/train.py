@@ -71,6 +71,11 @@ def train(
     width: float = 1.0,
     device: str = "auto",
     augment: str = "none",
+    rate: str | None = None,
+    alpha: float | None = None,
+    kernel_width: str | float | None = None,
+    batches: str | None = None,
+    input_noise: float | None = None,
     force: bool = False,
     on_data: Callable[[Dataset], None] = lambda _: None,
     on_epoch: Callable[[Progress], None] = lambda _: None,
@@ -84,9 +89,10 @@ def train(
     one training window to the next (default: a quarter of a window). group: a regular expression
     over the names of pictures; what it finds alike is never split. held_out: how many of the last
     samples decide whether the bound is met (default: 22 %), or held_out_data: of their own.
-    on_data is told what was read. Returns the scorecard, which is in the run folder too. Raises
-    BoundMissedError where the bound is not met on held-out data (the run is kept), StoppedError
-    where stop said so.
+    rate, alpha, kernel_width, batches, input_noise: what is minimised, and on which batches
+    (host.options.TrainingOptions). on_data is told what was read. Returns the scorecard, which is
+    in the run folder too. Raises BoundMissedError where the bound is not met on held-out data (the
+    run is kept), StoppedError where stop said so.
     """
     if not isinstance(width, int | float) or not 0.05 <= width <= 8:
         raise ConfigError(f"a width of {width!r}", expected="0.05 to 8")
@@ -147,6 +153,11 @@ def train(
             "seed": seed,
             "device": device,
             "augment": augment,
+            "rate": rate,
+            "alpha": alpha,
+            "kernel_width": kernel_width,
+            "batches": batches,
+            "input_noise": input_noise,
         },
     )
     # Whatever is wrong with the settings shows here, before anything on disk is touched.
@@ -300,6 +311,8 @@ def _finish(
             "best_epoch": trainer.state.best_epoch,
             "seconds": trainer.state.seconds,
             "multiplier": float(np.exp(trainer.state.log_multiplier)),
+            "diverged": trainer.state.diverged,
+            "rate": trainer.options.rate,
         }
     folder.write_json("scorecard.json", card)
     if not card["met"]:

@@ -21,18 +21,24 @@ from torch import Tensor
 
 from rdedge import metrics
 from rdedge.codec.preprocess import from_network
-from rdedge.errors import StoppedError, TrainingError
+from rdedge.errors import ConfigError, StoppedError, TrainingError
+from rdedge.host.batches import Batches, clustered, clusters_for
 from rdedge.host.datasets import Parts
 from rdedge.host.feeds import Feed, view
 from rdedge.host.models.base import Model
 from rdedge.host.options import State, TrainingOptions, pick_device
-from rdedge.types import Bound
+from rdedge.host.rates.base import Batch
+from rdedge.host.rates.objective import Objective
+from rdedge.types import Array, Bound
 
 # Where the learning rate, the multiplier and the patience start; see docs/training.md.
 _DUAL_RATE = 0.1
 _DUAL_CLIP = 0.5
 _DUAL_EVERY = 20
 _MULTIPLIER_RANGE = (-12.0, 12.0)
+# The multiplier has run away where it has grown by this factor (a logarithm), the distortion is
+# this far beyond the bound, and has not come a hundredth nearer for so many epochs.
+_RUNAWAY, _BEYOND, _STALLED = 4.0, 1.1, 5
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,11 @@ class Trainer:
         self.start = start.to(self.device)
         self.bound, self.scale, self.options = bound, scale, options
         patch = model.config.patch
+        self.objective = Objective(
+            options.rate, model.prior, patch, options.alpha, options.kernel_width
+        )
         self.feed = Feed(parts.train, parts.spec, options, patch, self.device)
+        self.batches = Batches(len(self.feed), options.batch, self._labels())
         self.validation_raw, self.validation = view(
             parts.validation, parts.spec, patch, self.device
         )
@@ -97,7 +107,8 @@ class Trainer:
             self.unit = math.sqrt(self.reference)
         # At high rate dR / d ln D is 1/2 log2 e bits for each latent: where mu will end, about.
         share = model.config.latents / math.prod(self.feed.row_shape)
-        self.state = State(log_multiplier=math.log(0.72 * share))
+        self.first_multiplier = math.log(0.72 * share)
+        self.state = State(log_multiplier=self.first_multiplier)
         self.best: dict[str, Tensor] = {}
         self.hard_from = round(options.epochs * (1.0 - options.hard_share))
         self.history: list[Progress] = []
@@ -111,18 +122,48 @@ class Trainer:
             return float(min(distortion / self.bound.value, 1e100) ** 2)
         return distortion / self.bound.value
 
+    def _labels(self) -> Array | None:
+        """The clusters that batches are drawn from; None: batches by chance."""
+        if self.options.batches != "clustered":
+            return None
+        if self.feed.x is None:
+            raise ConfigError(
+                "clustered batches of pictures",
+                expected="vectors or windows: of pictures a batch is crops, which differ each time",
+                do="take --batches random",
+            )
+        count = len(self.feed)
+        clusters = clusters_for(count, self.options.batch)
+        return clustered(self.feed.x.cpu().numpy(), clusters, self.options.seed)
+
     @torch.no_grad()
     def validate(self) -> tuple[float, float]:
         """(estimated bits per element, distortion in the bound's metric) of rounded validation
-        samples.
+        samples; of a plain auto-encoder, which knows of no rounding, as they are.
         """
+        y_hat, x_hat = self._through()
+        size = min(len(x_hat), self.options.batch)
+        bits = [
+            self.objective.bits(Batch(self.validation[i : i + size], y, x_hat[i : i + size]))
+            for i, y in ((i, y_hat[i : i + size]) for i in range(0, len(x_hat) - size + 1, size))
+        ]
+        elements = self.validation_raw.size / len(self.validation_raw)
+        return sum(bits) / len(bits) / elements, self._distortion(x_hat)
+
+    @torch.no_grad()
+    def _through(self) -> tuple[Tensor, Tensor]:
+        """Validation samples to latents and back: y_hat, x_hat."""
         self.model.eval()
-        y_hat = torch.round(self.model.g_a(self.validation))
-        bits = float(self.prior.bits(y_hat).sum()) / self.validation_raw.size
-        x_hat = self.model.g_s(y_hat).float().cpu().numpy()
-        x_hat = from_network(x_hat, str(self.validation_raw.dtype))
+        y_hat = self.model.g_a(self.validation)
+        if self.objective.quantised:
+            y_hat = torch.round(y_hat)
+        x_hat = self.model.g_s(y_hat).float()
         self.model.train()
-        return bits, metrics.mean(self.bound.metric, self.validation_raw, x_hat, self.scale)
+        return y_hat, x_hat
+
+    def _distortion(self, x_hat: Tensor) -> float:
+        decoded = from_network(x_hat.cpu().numpy(), str(self.validation_raw.dtype))
+        return metrics.mean(self.bound.metric, self.validation_raw, decoded, self.scale)
 
     def run(
         self,
@@ -163,7 +204,7 @@ class Trainer:
                     left,
                 )
             )
-            self._early_stop()
+            self._early_stop(self._watch_dual(distortion))
             on_epoch(self.history[-1])
             checkpoint(False)
         state.finished = True
@@ -176,49 +217,57 @@ class Trainer:
         generator = torch.Generator(device="cpu").manual_seed(
             options.seed * 1_000_003 + state.epoch
         )
-        order = torch.randperm(len(self.feed), generator=generator)
-        batch = min(options.batch, len(self.feed))
-        batches = len(self.feed) // batch
+        batches = self.batches.epoch(generator)
         hard = state.epoch >= self.hard_from
-        for i in range(batches):
+        for i, which in enumerate(batches):
             if stop():
                 return False
-            progress = (state.epoch + i / batches) / options.epochs
+            progress = (state.epoch + i / len(batches)) / options.epochs
             if options.minutes is not None:
                 # Where the clock ends training, the learning rate must have come down by then.
                 progress = max(progress, state.seconds / (options.minutes * 60.0))
             for group in self.optimizer.param_groups:
                 group["lr"] = options.learning_rate * _schedule(progress)
-            x, present = self.feed.take(order[i * batch : (i + 1) * batch], generator)
+            x, present = self.feed.take(which, generator)
             loss = self._loss(x, present, hard, generator)
-            if not math.isfinite(loss.item()):
-                raise TrainingError(
-                    f"the loss is {loss.item()} in epoch {state.epoch + 1}",
-                    expected="a finite number",
-                    do="lower --learning-rate, or look for extreme values: what lies far from 1 in "
-                    "size is better scaled first",
-                )
+            self._refuse_nan(loss)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
-            if (i + 1) % _DUAL_EVERY == 0 or i + 1 == batches:
-                self._ascend(self.validate()[1])
+            # A plain auto-encoder trades nothing for the distortion.
+            if options.rate != "none" and ((i + 1) % _DUAL_EVERY == 0 or i + 1 == len(batches)):
+                self._ascend(self._distortion(self._through()[1]))
         return True
+
+    def _refuse_nan(self, value: Tensor) -> None:
+        if not math.isfinite(value.item()):
+            raise TrainingError(
+                f"the loss is {value.item()} in epoch {self.state.epoch + 1}",
+                expected="a finite number",
+                do="lower --learning-rate, or look for extreme values: what lies far from 1 in "
+                "size is better scaled first",
+            )
 
     def _loss(
         self, x: Tensor, present: Tensor | None, hard: bool, generator: torch.Generator
     ) -> Tensor:
+        seen = x
+        if self.options.input_noise:
+            noise = torch.randn(x.shape, generator=generator).to(self.device)
+            seen = x + self.options.input_noise * noise
         with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
-            y = self.model.g_a(x)
+            y = self.model.g_a(seen)
         y = y.float()
         noise = torch.rand(y.shape, generator=generator).to(self.device) - 0.5
         noisy = y + noise
         # Rounding has no gradient: pass it straight through to the encoder.
         y_hat = y + (torch.round(y) - y).detach() if hard else noisy
+        if not self.objective.quantised:
+            y_hat = y
         with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
-            x_hat = self.model.g_s(y_hat)
-        error = self._error(x_hat.float(), x)
+            x_hat = self.model.g_s(y_hat).float()
+        error = self._error(x_hat, x)
         if present is not None:
             error = error * present
         # Divided before squaring: raw units may be far from 1.
@@ -226,7 +275,8 @@ class Trainer:
             distortion = (error / self.reference).abs().mean()
         else:
             distortion = (error / self.unit).square().mean()
-        rate = self.prior.bits(noisy).sum() / x.numel()
+        self._refuse_nan(distortion)
+        rate = self.objective.loss(Batch(x, noisy, x_hat)) * (len(x) / x.numel())
         loss: Tensor = rate + math.exp(self.state.log_multiplier) * distortion
         return loss
 
@@ -253,17 +303,33 @@ class Trainer:
         order in the multiplier of the moment.
         """
         state = self.state
-        score = rate + math.exp(state.log_multiplier) * (self.excess(distortion) - 1.0)
+        excess = self.excess(distortion)
+        score = rate + math.exp(state.log_multiplier) * (excess - 1.0)
         if state.epoch == self.hard_from and state.phase_start < self.hard_from:
             state.phase_start, state.best_score = self.hard_from, math.inf
         if score < state.best_score:
             state.best_score, state.best_epoch = score, state.epoch
             self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
-    def _early_stop(self) -> None:
+    def _watch_dual(self, distortion: float) -> bool:
+        """Whether the multiplier runs away: it grows and grows, and the distortion does not follow.
+        Said in the scorecard; the phase ends, and a finer step may still meet the bound.
+        """
+        state, excess = self.state, self.excess(distortion)
+        if excess < 0.99 * state.least_excess:
+            state.least_excess, state.stalled = excess, 0
+        else:
+            state.stalled += 1
+        grown = state.log_multiplier - self.first_multiplier
+        ran = grown > _RUNAWAY and excess > _BEYOND and state.stalled >= _STALLED
+        if ran:
+            state.diverged, state.stalled = state.diverged or state.epoch, 0
+        return ran
+
+    def _early_stop(self, diverged: bool) -> None:
         state, options = self.state, self.options
         patience = max(3, round(options.patience * options.epochs))
-        stale = state.epoch - 1 - max(state.best_epoch, state.phase_start) >= patience
+        stale = diverged or state.epoch - 1 - max(state.best_epoch, state.phase_start) >= patience
         late = options.minutes is not None and state.seconds > options.minutes * 60.0
         if state.epoch < self.hard_from:
             share = 1.0 - options.hard_share

@@ -1,6 +1,8 @@
 """Models of learned codecs, one file each, behind one interface (base.py).
 
 mlp     vectors: a small network on each side, starts as a KLT
+overcomplete, overcomplete-tied
+        vectors: more units than elements, soft rectified linear (overcomplete.py)
 linear  series: DCT over time, KLT over channels where it pays, lattices (linear.py);
         images: patches through their KLT (image.py)
 conv1d  series: linear and a small convolutional network on each side (conv1d.py)
@@ -17,14 +19,17 @@ from rdedge.host.models.conv1d import Conv1d, Conv1dConfig
 from rdedge.host.models.image import ImageConfig, ImageModel
 from rdedge.host.models.linear import LinearConfig, LinearSeries
 from rdedge.host.models.mlp import Mlp, MlpConfig
+from rdedge.host.models.overcomplete import Overcomplete, OvercompleteConfig
 from rdedge.types import SampleKind
 
 # A Conv1dConfig is a LinearConfig too.
-Sizes = MlpConfig | ImageConfig | LinearConfig
+Sizes = MlpConfig | OvercompleteConfig | ImageConfig | LinearConfig
 
-# What applies to each kind of sample, the simplest first; `auto` takes the last.
+# What `auto` takes: what got furthest.
+AUTO: dict[SampleKind, str] = {"vector": "mlp", "series": "conv1d", "image": "conv2d"}
+# What applies to each kind of sample.
 MODELS: dict[SampleKind, tuple[str, ...]] = {
-    "vector": ("mlp",),
+    "vector": ("mlp", "overcomplete", "overcomplete-tied"),
     "series": ("linear", "conv1d"),
     "image": ("linear", "conv2d"),
 }
@@ -33,7 +38,7 @@ MODELS: dict[SampleKind, tuple[str, ...]] = {
 def named(name: str, kind: SampleKind) -> str:
     """The name of a model that applies to this kind; `auto` is the one that gets furthest."""
     if name == "auto":
-        return MODELS[kind][-1]
+        return AUTO[kind]
     if name not in MODELS[kind]:
         raise ConfigError(
             f"the model {name!r} for samples of kind {kind}",
@@ -47,6 +52,8 @@ def config_of(value: dict[str, Any]) -> Sizes:
     kind = value["kind"]
     if kind == "mlp":
         return MlpConfig.from_json(value)
+    if kind in MODELS["vector"]:
+        return OvercompleteConfig.from_json(value)
     if len(value["shape"]) == 3 and kind in ("linear", "conv2d"):
         return ImageConfig.from_json(value)
     if kind == "conv1d":
@@ -61,6 +68,8 @@ def rebuild(value: dict[str, Any]) -> Model:
     config = config_of(value)
     if isinstance(config, MlpConfig):
         return Mlp(config)
+    if isinstance(config, OvercompleteConfig):
+        return Overcomplete(config)
     if isinstance(config, ImageConfig):
         return ImageModel(config)
     return Conv1d(config) if isinstance(config, Conv1dConfig) else LinearSeries(config)
