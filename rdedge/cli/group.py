@@ -16,6 +16,7 @@ from rdedge.errors import ConfigError, RdedgeError
 COMMANDS = {
     "train": ("train", "Train on your own data under a bound on the distortion."),
     "curve": ("curve", "Rate against distortion, the classical codecs beside it."),
+    "landscape": ("landscape", "Where a run reconstructs well: near its data, and nowhere else?"),
     "export": ("export", "Turn a finished run into a bundle for a device."),
     "check": ("check", "Let a bundle prove itself on this machine."),
     "compress": ("compress", "Files, folders or a pipe into one container."),

@@ -34,7 +34,8 @@ from rdedge.types import KINDS, METRIC_IS_MINIMUM
     "--model",
     default="auto",
     show_default=True,
-    help="vectors: mlp, overcomplete, overcomplete-tied; series: linear, conv1d; images: linear, conv2d. auto takes the furthest "
+    help="vectors: mlp, overcomplete, overcomplete-tied; series: linear, conv1d; images: linear, "
+    "conv2d. auto takes mlp, conv1d or conv2d "
     "and keeps the simpler one where that needs fewer bytes.",
 )
 @click.option(

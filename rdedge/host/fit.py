@@ -25,7 +25,9 @@ from rdedge.types import Array, Bound
 NEAREST = 0.5
 # A dead zone: where the tables know that zeros are cheap, less rounding saves more than it errs.
 ROUNDINGS = (0.5, 0.46, 0.42, 0.38, 0.34)
-# Steps tried from above, and the finest.
+# Steps tried from above, and the finest. What was trained without quantisation may need far
+# coarser ones: they are doubled up to this.
+_COARSEST = 2.0**24
 _STEPS = np.geomspace(1 / 64, 4.0, 61)
 _REFINEMENTS = 12
 _HAIR = 1e-5
@@ -132,12 +134,31 @@ def fit_step(
 def _scan(distortion: Callable[[float], float], bound: Bound) -> tuple[float, float, float] | None:
     """From above: a step that meets the bound, the next that does not, the distortion there."""
     previous = float(_STEPS[-1])
-    for step in map(float, _STEPS[::-1]):
+    value = distortion(previous)
+    if bound.met_by(value):
+        return _upwards(distortion, bound, previous, value, 2.0)
+    for step in map(float, _STEPS[-2::-1]):
         value = distortion(step)
         if bound.met_by(value):
             return step, previous, value
         previous = step
     return None
+
+
+def _upwards(
+    distortion: Callable[[float], float],
+    bound: Bound,
+    step: float,
+    value: float,
+    factor: float,
+) -> tuple[float, float, float]:
+    """From a step that meets the bound, with the distortion there, up to the next that does not."""
+    while step < _COARSEST:
+        above = distortion(step * factor)
+        if not bound.met_by(above):
+            return step, step * factor, value
+        step, value = step * factor, above
+    return step, step, value
 
 
 def _bracket(
@@ -146,12 +167,7 @@ def _bracket(
     """The same, walking from 1 up or down."""
     step, value = 1.0, distortion(1.0)
     if bound.met_by(value):
-        while step < _STEPS[-1]:
-            above = distortion(step * _NEAR)
-            if not bound.met_by(above):
-                return step, step * _NEAR, value
-            step, value = step * _NEAR, above
-        return step, step, value
+        return _upwards(distortion, bound, step, value, _NEAR)
     while step > _STEPS[0]:
         step /= _NEAR
         value = distortion(step)

@@ -229,7 +229,7 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = options.learning_rate * _schedule(progress)
             x, present = self.feed.take(which, generator)
-            loss = self._loss(x, present, hard, generator)
+            loss = self.loss(x, present, hard, generator)
             self._refuse_nan(loss)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -249,9 +249,10 @@ class Trainer:
                 "size is better scaled first",
             )
 
-    def _loss(
+    def loss(
         self, x: Tensor, present: Tensor | None, hard: bool, generator: torch.Generator
     ) -> Tensor:
+        """What is descended on for a batch of Feed.take; hard: the decoder sees rounded latents."""
         seen = x
         if self.options.input_noise:
             noise = torch.randn(x.shape, generator=generator).to(self.device)

@@ -10,13 +10,12 @@ import io
 import math
 import textwrap
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rdedge.errors import MissingError
 from rdedge.report.bd import rate_at
 from rdedge.report.curve import Curve, Point, Series, series
+from rdedge.report.style import default_style
 from rdedge.types import METRIC_IS_MINIMUM
 
 if TYPE_CHECKING:
@@ -92,14 +91,14 @@ def curve_png(curve: Curve) -> bytes:
     Raises MissingError without matplotlib.
     """
     buffer = io.BytesIO()
-    with _style():
+    with default_style():
         curve_figure(curve).savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
 def curve_figure(curve: Curve) -> Figure:
     """The picture as matplotlib holds it, laid out when it is drawn. Raises MissingError."""
-    with _style():
+    with default_style():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -107,18 +106,6 @@ def curve_figure(curve: Curve) -> Figure:
         FigureCanvasAgg(figure)
         _draw(figure, curve)
     return figure
-
-
-def _style() -> AbstractContextManager[None]:
-    """The style that the page always has, whatever a user's matplotlibrc says."""
-    try:
-        from matplotlib import style
-    except ImportError as error:
-        raise MissingError(
-            "matplotlib is not installed", do="pip install 'rdedge[report]'"
-        ) from error
-    context: AbstractContextManager[None] = style.context("default")
-    return context
 
 
 def _draw(figure: Figure, curve: Curve) -> None:
