@@ -16,6 +16,7 @@ ORDER: list[set[str]] = [
     {"config"},
     {"resources"},
     {"metrics"},
+    {"limits"},
     {"native"},
     {"data"},
     {"format"},
