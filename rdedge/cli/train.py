@@ -48,12 +48,14 @@ from rdedge.types import KINDS, METRIC_IS_MINIMUM
 @click.option("--alpha", type=float, help="Order of the Renyi entropy.  [default: 2]")
 @click.option(
     "--kernel-width",
-    help="Of its Gaussian kernel: a number, median, silverman, or '0.5 median'.  [default: median]",
+    help="Of its Gaussian kernel: a number, half, median, silverman, or '0.5 median'.  "
+    "[default: half]",
 )
 @click.option(
     "--batches",
     type=click.Choice(["random", "clustered", "auto"]),
-    help="Batches by chance, or from samples that are alike.  [default: auto]",
+    help="Batches by chance, or from samples that are alike; auto: alike for --rate renyi.  "
+    "[default: auto]",
 )
 @click.option(
     "--input-noise",

@@ -15,6 +15,7 @@ from rdedge.errors import ConfigError
 from rdedge.host.datasets import Parts, load_again
 from rdedge.host.landscape import (
     AutoEncoder,
+    Decoded,
     Plane,
     plane_of_data,
     plane_through,
@@ -135,8 +136,9 @@ def landscape_of(
     panels = []
     for subject in subjects:
         say(f"{subject.name}: {options.size} x {options.size} points")
-        numbers = ravine(subject.model, x, options.distances, np.random.default_rng(options.seed))
-        energies = surface(subject.model, plane, options.size)
+        model = Decoded(subject.model, spec.dtype)
+        numbers = ravine(model, x, options.distances, np.random.default_rng(options.seed))
+        energies = surface(model, plane, options.size)
         panels.append(Panel(subject.name, subject.about, energies, numbers))
         if numbers.energy_mean < _ROUNDING * numbers.spread**2:
             notes.append(

@@ -50,6 +50,20 @@ class AutoEncoder(Protocol):
     g_s: nn.Module
 
 
+class Decoded(nn.Module):
+    """A model whose decoder clips to the range of the dtype of its samples, as a codec's does:
+    training takes it for no error to go beyond (host.training), so an energy without this would be
+    that of values which never come back.
+    """
+
+    def __init__(self, model: AutoEncoder, dtype: str) -> None:
+        super().__init__()
+        self.g_a, self.g_s = model.g_a, model.g_s
+        if np.issubdtype(np.dtype(dtype), np.integer):
+            info = np.iinfo(dtype)
+            self.g_s = nn.Sequential(model.g_s, nn.Hardtanh(float(info.min), float(info.max)))
+
+
 @torch.no_grad()
 def energy(model: AutoEncoder, x: Array) -> Array:
     """x: (N, *shape), raw units -> E: (N,) float64, squared raw units.

@@ -25,7 +25,7 @@ _EXPECTED = {
     "augment": "none or shift",
     "rate": ", ".join(RATES),
     "alpha": "more than 0, at most 1000",
-    "batches": ", ".join(BATCHES),
+    "batches": "random, clustered, auto",
     "input_noise": "0 or more, in the units of the data",
 }
 
@@ -46,9 +46,10 @@ class TrainingOptions:
     decoder sees rounded instead of noisy latents. minutes: wall clock, None: no limit. patience:
     share of the planned epochs without progress after which a phase ends.
 
-    rate: one of RATES; alpha, kernel_width: of the matrix functional. batches: one of BATCHES.
-    input_noise: standard deviation of Gaussian noise that is added to what the encoder sees while
-    training, in the units of the data; the decoder is held to what was there before it.
+    rate: one of RATES; alpha, kernel_width: of the matrix functional. batches: random or clustered;
+    what auto is, the plan has decided by then. input_noise: standard deviation of Gaussian noise
+    that is added to what the encoder sees while training, in the units of the data; the decoder is
+    held to what was there before it.
     """
 
     epochs: int
@@ -63,7 +64,7 @@ class TrainingOptions:
     augment: str = "none"
     rate: str = "entropy"
     alpha: float = 2.0
-    kernel_width: Width = "median"
+    kernel_width: Width = "half"
     batches: str = "random"
     input_noise: float = 0.0
 
@@ -80,7 +81,7 @@ class TrainingOptions:
             "augment": self.augment not in ("none", "shift"),
             "rate": self.rate not in RATES,
             "alpha": not _within(self.alpha, 1e-9, 1e3),
-            "batches": self.batches not in BATCHES,
+            "batches": self.batches not in BATCHES[:2],
             "input_noise": not _within(self.input_noise, 0.0, 1e30),
         }
         for name, is_wrong in wrong.items():

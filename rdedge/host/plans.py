@@ -140,16 +140,20 @@ def _refuse(model: str, given: dict[str, Any], names: tuple[str, ...]) -> None:
 
 
 def _options(
-    given: dict[str, Any], count: int, batch: int, learning_rate: float
+    given: dict[str, Any], count: int, batch: int, learning_rate: float, *, pictures: bool = False
 ) -> TrainingOptions:
     """Options as given, the others by what suits count samples."""
     given = {k: v for k, v in given.items() if v is not None}
-    if given.get("rate") in ("renyi", "both"):
+    if given.get("rate") in ("renyi", "both") and not pictures:
         batch = max(batch, _GRAM_BATCH)
     batch = given.get("batch", batch)
     per_epoch = max(1, count // max(1, batch))
     epochs = max(_MIN_EPOCHS, min(_MAX_EPOCHS, _STEPS // per_epoch))
     found = {"batch": batch, "epochs": epochs, "learning_rate": learning_rate} | given
+    if found.get("batches", "auto") == "auto":
+        # What examples/paper measured: clusters serve the matrix functional, and nothing else.
+        alike = found.get("rate") == "renyi" and not pictures
+        found["batches"] = "clustered" if alike else "random"
     return TrainingOptions(**found)
 
 
@@ -229,7 +233,7 @@ def _image_plan(
         # A crop has patches enough for a Gram matrix.
         chosen = {"batch": 8, "epochs": _IMAGE_EPOCHS}
         given = {k: v for k, v in training.items() if v is not None}
-        options = _options(chosen | given, 1, 8, 1e-3)
+        options = _options(chosen | given, 1, 8, 1e-3, pictures=True)
     return _started_image(config, parts, mse, options, transform)
 
 

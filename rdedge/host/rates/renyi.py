@@ -29,8 +29,12 @@ from rdedge.host.rates.base import Batch, Bounds, RateTerm
 
 # A width: a number, in the units of the samples, or a rule with or without a factor: "0.5 median".
 Width = float | str
-RULES = ("median", "silverman")
+RULES = ("half", "median", "silverman")
 _RULE = re.compile(r"\s*([0-9.eE+-]+)?\s*\*?\s*([a-z]+)\s*")
+# Squared distances below this share of the largest are those of twins, up to rounding.
+_TWINS = 1e-7
+# The width by halves: rows that it is found on, around the median, by powers of 2, so often halved.
+_ROWS, _OCTAVES, _BISECTIONS = 64, 12.0, 12
 # Nearer to 1 than this, 1 - alpha is lost in the logarithm of (1): the limit is the same.
 _LIMIT = 1e-8
 # Above this distance from 1 the sum of powers is taken by logarithms, so that none vanishes.
@@ -51,9 +55,11 @@ def squared_distances(x: Tensor) -> Tensor:
 def parse_width(width: Width) -> tuple[float, str | None]:
     """(factor, rule), or (width, None). Raises ConfigError for what is neither.
 
-    median: the median distance between two different samples of the batch. silverman:
-    s (4 / (N (D + 2)))^(1 / (D + 4)), s^2 the mean variance of the D elements (B. W. Silverman,
-    1986); in many dimensions it is far below any distance, and every sample stands alone.
+    half: where S_2 of the batch is half of the log2 N that it can be, so that samples are neither
+    all alike nor all apart, in two dimensions as in a thousand. median: the median distance
+    between two different samples of the batch. silverman: s (4 / (N (D + 2)))^(1 / (D + 4)), s^2
+    the mean variance of the D elements (B. W. Silverman, 1986); in many dimensions it is far below
+    any distance, and every sample stands alone.
     """
     factor, rule = 1.0, None
     if isinstance(width, str):
@@ -91,11 +97,30 @@ def kernel_width(x: Tensor, width: Width) -> float:
         spread = math.sqrt(float(x.flatten(1).double().var(dim=0, unbiased=False).mean()))
         shrink: float = (4.0 / (n * (d + 2))) ** (1.0 / (d + 4))
         return factor * spread * shrink
-    distances = squared_distances(x.double())
-    distances = distances[torch.triu_indices(n, n, 1).unbind()]
+    distances = squared_distances(x)
+    pairs = distances[torch.triu_indices(n, n, 1).unbind()]
     # Twins say nothing about scale, and where half of all pairs are twins the median would be 0.
-    apart = distances[distances > 1e-12 * distances.max()] if n > 1 else distances
-    return factor * math.sqrt(float(apart.median())) if apart.numel() else 0.0
+    apart = pairs[pairs > _TWINS * distances.max()]
+    median = math.sqrt(float(apart.median())) if apart.numel() else 0.0
+    return factor * (median if rule == "median" else _half_width(distances, median))
+
+
+def _half_width(squares: Tensor, median: float) -> float:
+    """The width at which the mean of K^2, which is 2^-S_2, is 1 / sqrt(N): by bisection, on some of
+    the rows. squares: (N, N) squared distances; median: a distance to start from, or 0.
+    """
+    n = len(squares)
+    if median == 0.0:
+        return 0.0
+    rows = squares[:: max(1, n // _ROWS)] / median / median
+    low, high = -_OCTAVES, _OCTAVES
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        if float(torch.exp(-rows * 4.0**-middle).mean()) > n**-0.5:
+            high = middle
+        else:
+            low = middle
+    return median * math.pow(2.0, 0.5 * (low + high))
 
 
 def gram(x: Tensor, width: Width) -> Tensor:
@@ -220,7 +245,7 @@ class MatrixRate(RateTerm):
     bounds: Bounds = "neither"
 
     def __init__(
-        self, alpha: float = 2.0, width: Width = "median", output_width: Width = "input"
+        self, alpha: float = 2.0, width: Width = "half", output_width: Width = "input"
     ) -> None:
         super().__init__()
         if not (isinstance(alpha, int | float) and math.isfinite(alpha) and alpha > 0.0):

@@ -1,0 +1,64 @@
+"""The rate at one distortion against the number of training samples."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from methods import METHODS, fit, parts_of
+from settings import Digits, Setting
+from tables import COLOURS, interval, rounded, save, write_csv
+
+COMPARED = ("renyi", "entropy", "both")
+
+
+def run(setting: Setting, digits: Digits, out: Path) -> None:
+    bound = digits.bound
+    rows = []
+    for count in setting.amounts:
+        parts = parts_of(digits.part(count).x, digits.held_out)
+        for name in COMPARED:
+            for seed in range(max(1, setting.seeds - 1)):
+                fitted = fit(parts, METHODS[name], bound, setting.amount, seed)
+                rows.append(
+                    {
+                        "data": digits.name,
+                        "samples": count,
+                        "method": name,
+                        "seed": seed,
+                        "bits_per_digit": rounded(fitted.bits, 5),
+                        "kind": "actual",
+                        "distortion": rounded(fitted.card["distortion"], 5),
+                        "met": fitted.card["met"],
+                        "seconds": rounded(fitted.seconds, 3),
+                    }
+                )
+                print(rows[-1], file=sys.stderr, flush=True)
+                write_csv(out / "amount.csv", rows)
+    figure, axis = plt.subplots(figsize=(4.6, 3.2), layout="constrained")
+    for name in COMPARED:
+        of = [
+            [
+                float(str(r["bits_per_digit"]))
+                for r in rows
+                if (r["samples"], r["method"]) == (n, name)
+            ]
+            for n in setting.amounts
+        ]
+        means, halves = zip(*(interval(v) for v in of), strict=True)
+        axis.errorbar(
+            setting.amounts,
+            means,
+            np.nan_to_num(halves),
+            color=COLOURS[name],
+            label=METHODS[name].label,
+            capsize=2,
+        )
+    axis.set_xscale("log")
+    axis.set_xlabel("training samples")
+    axis.set_ylabel(f"actual bits a digit at {digits.bound}")
+    axis.legend(fontsize=7)
+    save(figure, out / "amount.png")
+    plt.close(figure)

@@ -1,0 +1,111 @@
+"""Data on a manifold of d dimensions in 64: rate and energy against d."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from methods import METHODS, fit, parts_of
+from settings import Setting
+from tables import COLOURS, interval, rounded, save, write_csv
+
+from rdedge.host.landscape import Decoded, energy
+from rdedge.types import Array, Bound
+
+COMPARED = ("renyi", "entropy", "ae", "dae")
+ELEMENTS, FEATURES, NOISE = 64, 64, 0.02
+SHARE = 0.05
+
+
+def embedding(d: int, seed: int) -> tuple[Array, Array, Array]:
+    """A smooth map from the cube of d dimensions into 64: random Fourier features, of which most
+    turn once or twice across the cube. Returns frequencies (d, F), phases (F,), mixture (F, 64).
+    """
+    rng = np.random.default_rng(seed)
+    frequencies = rng.normal(0.0, 2.0 / np.sqrt(d), (d, FEATURES))
+    phases = rng.uniform(0.0, 2.0 * np.pi, FEATURES)
+    mixture = rng.normal(0.0, np.sqrt(2.0 / FEATURES), (FEATURES, ELEMENTS))
+    return frequencies, phases, mixture
+
+
+def samples(d: int, count: int, seed: int) -> Array:
+    """(N, 64) float32 on the manifold, with isotropic noise of 0.02; d also seeds the map."""
+    frequencies, phases, mixture = embedding(d, d)
+    rng = np.random.default_rng(seed)
+    z = rng.uniform(-1.0, 1.0, (count, d))
+    x = np.cos(z @ frequencies + phases) @ mixture + rng.normal(0.0, NOISE, (count, ELEMENTS))
+    return x.astype(np.float32)
+
+
+def run(setting: Setting, out: Path) -> None:
+    rows = []
+    for d in setting.manifold_dimensions:
+        train = samples(d, setting.manifold_samples, 1)
+        held_out = samples(d, 2000, 2)
+        bound = Bound("mse", SHARE * float(train.var(axis=0).mean()))
+        for name in COMPARED:
+            for seed in range(setting.seeds):
+                fitted = fit(
+                    parts_of(train, held_out), METHODS[name], bound, setting.manifold, seed
+                )
+                model = Decoded(fitted.model, str(held_out.dtype))
+                on = energy(model, held_out).mean()
+                rng = np.random.default_rng(seed)
+                # Off it: as far as a sample is from its reconstruction, eight times.
+                r = 8.0 * np.sqrt(bound.value * ELEMENTS)
+                u = rng.normal(size=held_out.shape)
+                u /= np.linalg.norm(u, axis=1, keepdims=True)
+                off = energy(model, held_out + r * u).mean()
+                rows.append(
+                    {
+                        "d": d,
+                        "method": name,
+                        "seed": seed,
+                        "bits_per_sample": rounded(fitted.bits),
+                        "kind": "actual",
+                        "estimated_bits": rounded(fitted.estimate),
+                        "mse": rounded(fitted.card["distortion"]),
+                        "met": fitted.card["met"],
+                        "energy_on": rounded(on),
+                        "energy_off": rounded(off),
+                        "survives": rounded((off - on) / r**2),
+                        "latents": fitted.model.config.latents,
+                        "seconds": rounded(fitted.seconds, 3),
+                    }
+                )
+                print(rows[-1], file=sys.stderr, flush=True)
+        write_csv(out / "manifold.csv", rows)
+    _draw(rows, setting.manifold_dimensions, out / "manifold.png")
+
+
+def _draw(rows: list[dict[str, object]], dimensions: tuple[int, ...], path: Path) -> None:
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    for axis, key, label in zip(
+        axes,
+        ("bits_per_sample", "energy_on"),
+        ("actual bits a sample", "energy on the data"),
+        strict=True,
+    ):
+        for name in COMPARED:
+            of = [
+                [float(str(r[key])) for r in rows if (r["d"], r["method"]) == (d, name)]
+                for d in dimensions
+            ]
+            means, halves = zip(*(interval(v) for v in of), strict=True)
+            axis.errorbar(
+                dimensions,
+                means,
+                np.nan_to_num(halves),
+                color=COLOURS[name],
+                label=METHODS[name].label,
+                linewidth=1.2,
+                capsize=2,
+            )
+        axis.set_xlabel("dimensions of the manifold, in 64")
+        axis.set_ylabel(label)
+    axes[1].set_yscale("log")
+    axes[0].legend(fontsize=7)
+    save(figure, path)
+    plt.close(figure)
