@@ -58,7 +58,7 @@ def test_the_fit_of_the_prior_says_nothing_to_the_model(alpha: float) -> None:
     """With renyi the codec's gradient is that of the matrix term alone, to the bit."""
     found = Setting("renyi", alpha).gradients()
     alone = Setting("renyi", alpha)
-    MatrixRate(alpha).estimate(alone.batch).backward()
+    MatrixRate(alpha, "median").estimate(alone.batch).backward()
     for name in ("encoder", "decoder"):
         wanted = [p.grad for p in getattr(alone, name).parameters()]
         for got, want in zip(found[name], wanted, strict=True):
@@ -97,7 +97,7 @@ def test_what_the_loss_and_the_bits_are_worth() -> None:
         prior = Setting("entropy")
         with torch.no_grad():
             assert losses["entropy"] == pytest.approx(float(prior.prior.estimate(prior.batch)))
-            matrix = float(MatrixRate(alpha).estimate(prior.batch))
+            matrix = float(MatrixRate(alpha, "median").estimate(prior.batch))
         assert losses["renyi"] == pytest.approx(matrix, abs=1e-4)
         assert losses["both"] == pytest.approx(losses["entropy"] + matrix, abs=1e-4)
         assert losses["none"] == 0.0
@@ -141,7 +141,7 @@ def test_pictures_are_compared_by_their_patches(channels: int) -> None:
     objective = of_pictures("renyi", 8)
     loss = objective.loss(Batch(x, y, x_hat))
     cut, cut_hat = (patches_by_hand(v, 8) for v in (x, x_hat))
-    wanted = 6.0 * MatrixRate().estimate(Batch(cut, y, cut_hat))
+    wanted = 6.0 * MatrixRate(2.0, "median").estimate(Batch(cut, y, cut_hat))
     assert loss.detach().item() == pytest.approx(wanted.detach().item(), abs=1e-4)
     assert objective.bits(Batch(x, y, x_hat)) == pytest.approx(wanted.detach().item(), abs=1e-4)
     loss.backward()

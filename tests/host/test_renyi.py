@@ -15,6 +15,7 @@ from torch import Tensor
 from rdedge.errors import ConfigError, ShapeError, ValueRangeError
 from rdedge.host.rates.base import Batch
 from rdedge.host.rates.renyi import (
+    RULES,
     MatrixRate,
     Width,
     conditional_entropy,
@@ -29,7 +30,7 @@ from rdedge.host.rates.renyi import (
 
 ORDERS = (0.3, 0.5, 1 - 1e-9, 1, 1 + 1e-9, 1.01, 1.5, 2, 3, 50)
 EVERY_ORDER = pytest.mark.parametrize("alpha", ORDERS)
-RULES: tuple[Width, ...] = ("median", "silverman", "0.5 median")
+WIDTHS: tuple[Width, ...] = (*RULES, "0.5 median")
 
 
 def normal(count: int, width: int = 3, seed: int = 0) -> Tensor:
@@ -62,7 +63,7 @@ def kernel_by_numpy(x: np.ndarray, width: float) -> np.ndarray:
 
 @EVERY_ORDER
 @pytest.mark.parametrize("count", [1, 2, 7, 64])
-@pytest.mark.parametrize("width", [*RULES, 1.0])
+@pytest.mark.parametrize("width", [*WIDTHS, 1.0])
 def test_equal_samples_have_no_entropy(alpha: float, count: int, width: Width) -> None:
     for dtype in (torch.float32, torch.float64):
         x = torch.full((count, 3), 2.5, dtype=dtype)
@@ -194,7 +195,7 @@ def test_information_of_order_two_can_be_negative() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.7, 1, 1.01, 2, 3])
-@pytest.mark.parametrize("width", [*RULES, 0.8])
+@pytest.mark.parametrize("width", [*WIDTHS, 0.8])
 def test_order_and_place_say_nothing(alpha: float, width: Width) -> None:
     x, y = normal(20), normal(20, seed=1)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
@@ -206,7 +207,7 @@ def test_order_and_place_say_nothing(alpha: float, width: Width) -> None:
             )
 
 
-@pytest.mark.parametrize("width", RULES)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_a_rule_follows_the_scale(width: Width) -> None:
     x = normal(20)
     for factor in (1e-30, 1e-3, 7.0, 1e30):
@@ -323,7 +324,7 @@ def test_wrong_shapes() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("width", [*RULES, 1.0])
+@pytest.mark.parametrize("width", [*WIDTHS, 1.0])
 def test_what_is_not_finite_is_refused(bad: float, width: Width) -> None:
     x = normal(5)
     x[3, 1] = bad

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rdedge.host.rates.base import Batch
 from rdedge.host.rates.renyi import (
+    RULES,
     MatrixRate,
     Width,
     conditional_entropy,
@@ -101,7 +102,7 @@ def test_twins_are_the_limit_of_samples_that_meet(alpha: float) -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.3, 0.5, 1, 1.01, 2, 50])
-@pytest.mark.parametrize("width", ["median", "silverman", "0.5 median", 1.0, 1e-6, 1e6])
+@pytest.mark.parametrize("width", [*RULES, "0.5 median", 1.0, 1e-6, 1e6])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_finite_at_the_edges(alpha: float, width: Width, dtype: torch.dtype) -> None:
     for x in (
@@ -149,7 +150,7 @@ def test_the_rate_is_the_information_of_input_and_output(alpha: float) -> None:
 
 
 @pytest.mark.parametrize("alpha", [1, 1.01, 2, 3])
-@pytest.mark.parametrize("width", ["median", "silverman", 0.5, 1e-6])
+@pytest.mark.parametrize("width", [*RULES, 0.5, 1e-6])
 def test_at_most_log_n(alpha: float, width: Width) -> None:
     for count in (1, 2, 16):
         x = normal(count)
@@ -196,7 +197,7 @@ def test_a_width_of_the_outputs_own() -> None:
 
 
 @pytest.mark.parametrize("alpha", [1, 1.01, 2])
-@pytest.mark.parametrize("width", ["median", "silverman", 0.5])
+@pytest.mark.parametrize("width", [*RULES, 0.5])
 @pytest.mark.parametrize("output", ["input", "median", 0.5])
 def test_equal_samples(alpha: float, width: Width, output: Width) -> None:
     """Nothing goes in, so nothing can be told, whatever comes out; and nothing is NaN."""
