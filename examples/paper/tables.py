@@ -76,7 +76,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def shrink(path: Path) -> None:
-    """A PNG of 96 colours in place of one of 2^24."""
+    """A PNG of 256 colours in place of one of 2^24."""
     with Image.open(path) as image:
-        small = image.convert("RGB").quantize(96)
+        small = image.convert("RGB").quantize(256)
     small.save(path, optimize=True)
