@@ -5,8 +5,9 @@
 Writes results/gaussian-MACHINE.csv and .png. Each row is one bound: an `mlp` trained for it on
 20,000 vectors of 32 elements, exported, 5,000 held-out vectors compressed into one container and
 decompressed again. Bits are of the container, all included, and of the packet alone, as the
-scorecard of training has it. Beside them stand, at the distortion that was measured, R(D) of the source and the best entropy-coded
-scalar quantisers after a Karhunen-Loeve transform that knows the true covariance (rdedge.limits).
+scorecard of training has it. Beside them stand, at the distortion that was measured, R(D) of the
+source and the best entropy-coded scalar quantisers after a Karhunen-Loeve transform that knows the
+true covariance (rdedge.limits).
 The bounds are those that these quantisers reach at 0.5 to 3 bits an element. Distortions are mean
 squared errors, and every source has a variance of 1 per element.
 
