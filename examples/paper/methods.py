@@ -36,7 +36,7 @@ METHODS = {
     "entropy": Method("rate-distortion AE, entropy model", "entropy"),
     "both": Method("rate-distortion AE, both rates", "both"),
     "ae": Method("auto-encoder", "none"),
-    "dae": Method("denoising auto-encoder", "none", noise=2.0),
+    "dae": Method("denoising auto-encoder", "none", noise=1.0),
 }
 # What the paper compares.
 OF_THE_PAPER = ("renyi", "ae", "dae")

@@ -169,6 +169,11 @@ def command(
                 columns=() if columns is None else tuple(columns.split(",")),
                 **options,
             )
+    if card["training"].get("diverged"):
+        say(
+            f"rdedge: the multiplier ran away in epoch {card['training']['diverged']}: training "
+            "could not come nearer to the bound, only a finer step could"
+        )
     if as_json:
         click.echo(json.dumps(card, indent=1))
         return noticed.exit_code()
@@ -180,11 +185,6 @@ def command(
         f"{card['packet_bytes'] / card['samples']:.2f} bytes a sample, "
         f"{card['training']['epochs']} epochs in {card['training']['seconds']:.0f} s"
     )
-    if card["training"].get("diverged"):
-        say(
-            f"rdedge: the multiplier ran away in epoch {card['training']['diverged']}: training "
-            "could not come nearer to the bound, only a finer step could"
-        )
     if card.get("seam_ratio"):
         ratio = card["seam_ratio"]
         click.echo(f"seams: on the borders of patches the error is {ratio:.2f} times that inside")

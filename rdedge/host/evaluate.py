@@ -157,9 +157,11 @@ def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> 
     elements = sum(x.size for x in held_out)
     near = spec.kind == "image" or elements > _SCAN_ELEMENTS
     train, validation = (latents_of(model, p, spec) for p in (parts.train, parts.validation))
-    rounding = NEAREST
-    if model.layout is not None:
-        rounding = fit_rounding(model.layout, train, validation, bound, scale, near=near)[0]
+
+    def entropy(step: float, rounding: float) -> tuple[Selection, Tables]:
+        return entropy_model(model, train, validation, step, rounding)
+
+    rounding = fit_rounding(entropy, validation, bound, scale, near=near)[0]
     latents = latents_of(model, held_out, spec)
     fitted = fit_step(latents, bound, scale, rounding, near)
     if fitted is None and rounding != NEAREST:

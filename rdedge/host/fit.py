@@ -199,8 +199,7 @@ def cross_fit(
 
 
 def fit_rounding(
-    layout: Layout,
-    train: Latents,
+    entropy: Callable[[float, float], tuple[Selection, Tables]],
     validation: Latents,
     bound: Bound,
     scale: metrics.Scale,
@@ -209,14 +208,14 @@ def fit_rounding(
     """The rounding that takes the fewest bits on validation samples at the bound, its step there,
     and those bits (estimated). 0.5, 1 and infinity where none meets the bound.
 
-    train: latents that the tables are fitted to.
+    entropy: (step, rounding) -> selection and tables, fitted to training latents.
     """
     best = (NEAREST, 1.0, float("inf"))
     for rounding in ROUNDINGS:
         fitted = fit_step(validation, bound, scale, rounding, near)
         if fitted is None:
             continue
-        selection, tables = fit_layout(layout, train, fitted[0], rounding)
+        selection, tables = entropy(fitted[0], rounding)
         bits = estimated_bits(selection, tables, validation.coded(fitted[0], rounding))
         if bits >= best[2]:
             break

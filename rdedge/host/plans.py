@@ -144,7 +144,14 @@ def _options(
 ) -> TrainingOptions:
     """Options as given, the others by what suits count samples."""
     given = {k: v for k, v in given.items() if v is not None}
-    if given.get("rate") in ("renyi", "both") and not pictures:
+    rate = given.get("rate", "entropy")
+    for option in {"alpha", "kernel_width"} & set(given):
+        if rate in ("entropy", "none"):
+            raise ConfigError(
+                f"{option.replace('_', ' ')} {given[option]} for the rate {rate}",
+                expected="it with the rates renyi and both alone",
+            )
+    if rate in ("renyi", "both") and not pictures:
         batch = max(batch, _GRAM_BATCH)
     batch = given.get("batch", batch)
     per_epoch = max(1, count // max(1, batch))
@@ -152,7 +159,7 @@ def _options(
     found = {"batch": batch, "epochs": epochs, "learning_rate": learning_rate} | given
     if found.get("batches", "auto") == "auto":
         # What examples/paper measured: clusters serve the matrix functional, and nothing else.
-        alike = found.get("rate") == "renyi" and not pictures
+        alike = rate == "renyi" and not pictures
         found["batches"] = "clustered" if alike else "random"
     return TrainingOptions(**found)
 

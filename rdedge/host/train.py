@@ -316,23 +316,27 @@ def _finish(
         }
     folder.write_json("scorecard.json", card)
     if not card["met"]:
+        diverged = card["training"].get("diverged", 0)
+        ran = f"; the multiplier ran away in epoch {diverged}" if diverged else ""
         raise BoundMissedError(
             f"the bound {bound} is not met on held-out data: {card['distortion']:g} at the finest "
-            "step",
+            f"step{ran}",
             expected=str(bound),
-            do=f"{_more(bound, plan.model)}; the run is kept in {folder.path}",
+            do=f"{_more(bound, plan.model, bool(diverged))}; the run is kept in {folder.path}",
         )
     return card
 
 
-def _more(bound: Bound, model: Model) -> str:
-    """What to try where a bound is missed: only what says something to this model."""
+def _more(bound: Bound, model: Model, diverged: bool) -> str:
+    """What to try where a bound is missed: only what says something to this model; more epochs
+    only where those that there were came nearer.
+    """
     ways = [f"{'lower' if bound.is_minimum else 'raise'} the bound"]
     if model.layout is None:
         ways.append("give more --latents or a larger --width")
     elif isinstance(model.config, ImageConfig):
         ways.append("give more --latents")
-    if model.prior is not None:
+    if model.prior is not None and not diverged:
         ways.append("train longer")
     return ", or ".join(ways)
 

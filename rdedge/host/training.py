@@ -91,6 +91,10 @@ class Trainer:
         self.validation_raw, self.validation = view(
             parts.validation, parts.spec, patch, self.device
         )
+        # A prior that is fitted aside must not shorten the model's steps by the size of its own.
+        aside = set(self.prior.parameters()) if options.rate in ("renyi", "none") else set()
+        others = [p for p in model.parameters() if p not in aside]
+        self.clipped = [others, list(self.prior.parameters())] if aside else [others]
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
@@ -142,6 +146,7 @@ class Trainer:
         samples; of a plain auto-encoder, which knows of no rounding, as they are.
         """
         y_hat, x_hat = self._through()
+        self._refuse_nan(x_hat.abs().amax())
         size = min(len(x_hat), self.options.batch)
         bits = [
             self.objective.bits(Batch(self.validation[i : i + size], y, x_hat[i : i + size]))
@@ -233,7 +238,8 @@ class Trainer:
             self._refuse_nan(loss)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            for part in self.clipped:
+                torch.nn.utils.clip_grad_norm_(part, 1.0)
             self.optimizer.step()
             # A plain auto-encoder trades nothing for the distortion.
             if options.rate != "none" and ((i + 1) % _DUAL_EVERY == 0 or i + 1 == len(batches)):
@@ -300,12 +306,15 @@ class Trainer:
         )
 
     def _keep_score(self, rate: float, distortion: float) -> None:
-        """Keep the weights of the best epoch: by the rate that it would have at the bound, to first
-        order in the multiplier of the moment.
+        """Keep the weights of the best epoch: by the rate that it would have at the bound. In coded
+        bits with the slope of high rate; the multiplier of the moment is still under way, and would
+        measure each epoch by another slope. In other units there is but the multiplier.
         """
-        state = self.state
-        excess = self.excess(distortion)
-        score = rate + math.exp(state.log_multiplier) * (excess - 1.0)
+        state, excess = self.state, self.excess(distortion)
+        if self.options.rate in ("entropy", "both"):
+            score = rate + math.exp(self.first_multiplier) * math.log(max(excess, 1e-9))
+        else:
+            score = rate + math.exp(state.log_multiplier) * (excess - 1.0)
         if state.epoch == self.hard_from and state.phase_start < self.hard_from:
             state.phase_start, state.best_score = self.hard_from, math.inf
         if score < state.best_score:

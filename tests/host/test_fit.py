@@ -179,7 +179,9 @@ def test_the_rounding_is_the_one_that_saves_bits() -> None:
     y = rng.laplace(scale=0.4, size=(6000, 2)).astype(np.float32)
     layout, bound = one_class(2), Bound("mse", 0.15)
     train, validation = latents(y[:4000], y[:4000]), latents(y[4000:], y[4000:])
-    rounding, step, bits = fit_rounding(layout, train, validation, bound, SCALE)
+    rounding, step, bits = fit_rounding(
+        lambda s, r: fit_layout(layout, train, s, r), validation, bound, SCALE
+    )
     assert rounding < 0.5
     assert ((validation.decoded(step, rounding)[0] - y[4000:]) ** 2).mean() <= 0.15
     nearest = fit_step(validation, bound, SCALE, 0.5)
@@ -192,5 +194,10 @@ def test_the_rounding_is_the_one_that_saves_bits() -> None:
 
 def test_no_rounding_meets_what_cannot_be_met() -> None:
     y = np.ones((50, 2), np.float32)
-    found = fit_rounding(one_class(2), latents(y, y), latents(y, y + 9.0), Bound("mse", 0.5), SCALE)
+    found = fit_rounding(
+        lambda s, r: fit_layout(one_class(2), latents(y, y), s, r),
+        latents(y, y + 9.0),
+        Bound("mse", 0.5),
+        SCALE,
+    )
     assert found == (0.5, 1.0, float("inf"))

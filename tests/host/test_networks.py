@@ -17,7 +17,7 @@ from rdedge.codec.preprocess import fill_missing
 from rdedge.data.sinks import to_bytes
 from rdedge.errors import ConfigError, StoppedError
 from rdedge.host.export import export
-from rdedge.host.models import MODELS, named, rebuild
+from rdedge.host.models import AUTO, MODELS, named, rebuild
 from rdedge.host.models.base import Config, Model
 from rdedge.host.models.conv1d import Conv1d, Conv1dConfig
 from rdedge.host.models.image import SIZES as IMAGE_SIZES
@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_kind_has_its_models() -> None:
     for kind, names in MODELS.items():
-        assert named("auto", kind) == names[-1]
+        assert named("auto", kind) == AUTO[kind]
         for name in names:
             assert named(name, kind) == name
     for name, kind in (("mlp", "series"), ("conv2d", "series"), ("conv1d", "image"), ("", "image")):

@@ -245,11 +245,13 @@ def test_unknown_values(option: dict[str, Any], data: Path, tmp_path: Path) -> N
     ("arguments", "said"),
     [
         (["--rate", "foo"], "--rate"),
-        (["--alpha", "0"], "alpha is 0"),
-        (["--alpha", "nan"], "alpha is nan"),
+        (["--rate", "both", "--alpha", "0"], "alpha is 0"),
+        (["--rate", "both", "--alpha", "nan"], "alpha is nan"),
         (["--alpha", "much"], "--alpha"),
-        (["--kernel-width", "foo"], "kernel width of 'foo'"),
-        (["--kernel-width", "0"], "kernel width of '0'"),
+        (["--rate", "renyi", "--kernel-width", "foo"], "kernel width of 'foo'"),
+        (["--rate", "renyi", "--kernel-width", "0"], "kernel width of '0'"),
+        (["--alpha", "1.01"], "alpha 1.01 for the rate entropy"),
+        (["--rate", "none", "--kernel-width", "2"], "kernel width 2 for the rate none"),
         (["--batches", "foo"], "--batches"),
         (["--input-noise", "-1"], "input noise is -1"),
         (["--model", "overcomplete", "--latents", "1"], "1 units"),
@@ -294,7 +296,7 @@ def test_options_as_typed(data: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize("rate", ["entropy", "renyi", "both"])
 def test_a_multiplier_that_runs_away_is_said(rate: str, data: Path, tmp_path: Path) -> None:
     """Three numbers do not fit into one latent: no multiplier gets there."""
-    with pytest.raises(BoundMissedError, match="not met"):
+    with pytest.raises(BoundMissedError, match="not met") as caught:
         train(
             data,
             max_distortion=0.01,
@@ -304,6 +306,8 @@ def test_a_multiplier_that_runs_away_is_said(rate: str, data: Path, tmp_path: Pa
             rate=rate,
             batch=20,
         )
+    assert "ran away in epoch" in caught.value.what
+    assert "train longer" not in caught.value.do, "that did not come nearer"
     card = json.loads((tmp_path / "r" / "scorecard.json").read_text())
     assert not card["met"]
     assert 0 < card["training"]["diverged"] <= 400
@@ -317,17 +321,38 @@ def test_a_bound_in_reach_is_no_divergence(data: Path, tmp_path: Path) -> None:
     assert card["training"]["diverged"] == 0
 
 
-@pytest.mark.parametrize("rate", ["entropy", "renyi", "both", "none"])
-@pytest.mark.parametrize("half", ["g_a", "g_s"])
-def test_weights_that_are_no_numbers(rate: str, half: str) -> None:
+def trainer(rate: str, away: float = 0.0) -> Trainer:
+    """away: how far the prior is moved from where it starts."""
     x = vectors()
+    torch.manual_seed(0)
     model = Mlp(auto_config(x, 0.5, latents=None, width=1.0))
     start_from_klt(model, x, 0.5)
+    with torch.no_grad():
+        model.prior.mean += away
     parts = Parts(SampleSpec("vector", x.shape[1:], str(x.dtype)), [x], [x[:50]], [x[50:60]])
     options = TrainingOptions(epochs=2, rate=rate)
     start = copy.deepcopy(model)
-    t = Trainer(model, start, parts, Bound("mse", 0.5), metrics.Scale.of(x), options)
+    return Trainer(model, start, parts, Bound("mse", 0.5), metrics.Scale.of(x), options)
+
+
+@pytest.mark.parametrize("rate", ["entropy", "renyi", "both", "none"])
+@pytest.mark.parametrize("half", ["g_a", "g_s"])
+def test_weights_that_are_no_numbers(rate: str, half: str) -> None:
+    t = trainer(rate)
     with torch.no_grad():
-        getattr(model, half).linear.weight[0, 0] = float("nan")
+        getattr(t.model, half).linear.weight[0, 0] = float("nan")
+    with pytest.raises(TrainingError, match="loss is nan"):
+        t.validate()
     with pytest.raises(TrainingError, match="loss is nan"):
         t.run()
+
+
+@pytest.mark.parametrize("rate", ["renyi", "none"])
+def test_a_prior_that_is_fitted_aside_leaves_the_model_alone(rate: str) -> None:
+    """Not even by the length of a gradient that is clipped."""
+    ends = []
+    for away in (0.0, 3.0):
+        t = trainer(rate, away)
+        t.run()
+        ends.append({k: v for k, v in t.tensors().items() if k.startswith("model.g_")})
+    assert all(torch.equal(ends[0][k], ends[1][k]) for k in ends[0])

@@ -293,7 +293,7 @@ def test_widths_without_end(alpha: float, dtype: torch.dtype) -> None:
 # Wrong input
 
 
-@pytest.mark.parametrize("alpha", [0.0, -1.0, math.nan, math.inf, None, "2"])
+@pytest.mark.parametrize("alpha", [0.0, -1.0, math.nan, math.inf, True, None, "2"])
 def test_wrong_orders(alpha: float) -> None:
     a = gram(normal(4), 1.0)
     calls: tuple[Callable[[], object], ...] = (

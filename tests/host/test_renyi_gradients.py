@@ -118,6 +118,27 @@ def test_finite_at_the_edges(alpha: float, width: Width, dtype: torch.dtype) -> 
         assert torch.isfinite(slope).all()
 
 
+@pytest.mark.parametrize("alpha", [1, 1.01, 2])
+def test_finite_at_the_ends_of_float32(alpha: float) -> None:
+    x = normal(16).float()
+    for narrow in (1e-30, 1e-22, 1e30):
+        assert torch.isfinite(slope_of(lambda v, w=narrow: entropy(gram(v, w), alpha), x)).all()
+    wanted = float(entropy(gram(x, "median"), alpha))
+    for factor in (1e-30, 1e-22, 1e22, 1e30):
+        scaled = factor * x
+        assert float(entropy(gram(scaled, "median"), alpha)) == pytest.approx(wanted, abs=1e-4)
+        slope = slope_of(lambda v: entropy(gram(v, "median"), alpha), scaled)
+        assert torch.isfinite(slope).all()
+        assert float(MatrixRate(alpha).estimate(batch_of(scaled, scaled))) > 0.1
+
+
+@pytest.mark.parametrize("rule", ["median", "silverman"])
+def test_equal_samples_stay_in_the_graph(rule: str) -> None:
+    x = torch.full((5, 2), 0.25)
+    for alpha in (0.3, 1, 1.01, 2):
+        assert (slope_of(lambda v, alpha=alpha: entropy(gram(v, rule), alpha), x) == 0.0).all()
+
+
 def test_directions_of_the_whole() -> None:
     """The gradient of what does not hang on place adds up to nothing over the samples."""
     for alpha in (0.7, 1, 1.01, 2):

@@ -8,11 +8,13 @@ is a matrix A of non-negative eigenvalues that add up to 1, and
     S_alpha(A | B) = S_alpha(A, B) - S_alpha(B)                                                 (3)
     I_alpha(A; B) = S_alpha(A) + S_alpha(B) - S_alpha(A, B)                                     (4)
 
-behave as entropies do: between 0 (all samples alike) and log2 N (none like another)
-(L. G. Sanchez Giraldo, M. Rao, J. C. Principe, arXiv 1211.2459). They are functionals of the
-samples: no estimate of the entropy of a density, hence no bound of any rate, and none can exceed
-log2 N. arXiv 1312.7381 trains auto-encoders on them: to maximise S(X | X^) is to minimise
-I(X; X^), since S(X) does not depend on the model.
+behave much as entropies do: (1) is from 0 (all samples alike) to log2 N (none like another), and
+(2) not below (1) of either part (L. G. Sanchez Giraldo, M. Rao, J. C. Principe, arXiv 1211.2459).
+But for alpha well above 1, 2 among them, (4) can be a little below 0, where kernels are wide and
+samples that are near in one are far in the other. They are functionals of the samples: no estimate
+of the entropy of a density, hence no bound of any rate, and none can exceed log2 N. arXiv 1312.7381
+trains auto-encoders on them: to maximise S(X | X^) is to minimise I(X; X^), since S(X) does not
+depend on the model.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ def kernel_width(x: Tensor, width: Width) -> float:
         spread = math.sqrt(float(x.flatten(1).double().var(dim=0, unbiased=False).mean()))
         shrink: float = (4.0 / (n * (d + 2))) ** (1.0 / (d + 4))
         return factor * spread * shrink
-    distances = squared_distances(x)
+    distances = squared_distances(x.double())
     pairs = distances[torch.triu_indices(n, n, 1).unbind()]
     # Twins say nothing about scale, and where half of all pairs are twins the median would be 0.
     apart = pairs[pairs > _TWINS * distances.max()]
@@ -106,8 +108,8 @@ def kernel_width(x: Tensor, width: Width) -> float:
 
 
 def _half_width(squares: Tensor, median: float) -> float:
-    """The width at which the mean of K^2, which is 2^-S_2, is 1 / sqrt(N): by bisection, on some of
-    the rows. squares: (N, N) squared distances; median: a distance to start from, or 0.
+    """The width at which the mean of K^2, which is 2^-S_2, is 1 / sqrt(N): by bisection, on evenly
+    spaced rows. squares: (N, N) squared distances; median: a distance to start from, or 0.
     """
     n = len(squares)
     if median == 0.0:
@@ -137,11 +139,20 @@ def gram(x: Tensor, width: Width) -> Tensor:
     if not bool(torch.isfinite(x.detach()).all()):
         raise ValueRangeError("a batch with values that are not finite", expected="finite values")
     sigma = kernel_width(x, width)
-    distances = squared_distances(x)
+    # In float32 the squares of values, and of widths, beyond 1e19 or below 1e-19 are lost.
+    distances = squared_distances(x.double())
     if sigma == 0.0:
-        return (distances == 0.0).to(x.dtype) / len(x)
-    # Divided twice: the square of a tiny width is zero in float32.
-    return torch.exp(-0.5 * (distances / sigma / sigma).clamp_max(1e30)) / len(x)
+        # A constant, but still a part of the graph.
+        kernel = (distances == 0.0).double() + 0.0 * distances
+    else:
+        kernel = torch.exp(-0.5 * (distances / sigma / sigma).clamp_max(1e30))
+    return kernel.to(x.dtype) / len(x)
+
+
+def _refuse_order(alpha: float) -> None:
+    number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
+    if not (number and math.isfinite(alpha) and alpha > 0.0):
+        raise ConfigError(f"an order alpha of {alpha!r}", expected="a positive number")
 
 
 def entropy(a: Tensor, alpha: float) -> Tensor:
@@ -153,13 +164,13 @@ def entropy(a: Tensor, alpha: float) -> Tensor:
     eigenvalues leave well defined; an eigenvalue that has vanished contributes nothing, which is
     the limit where samples meet for all alpha > 1/2.
     """
-    if not (isinstance(alpha, int | float) and math.isfinite(alpha) and alpha > 0.0):
-        raise ConfigError(f"an order alpha of {alpha!r}", expected="a positive number")
+    _refuse_order(alpha)
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not a.numel():
         raise ShapeError(f"a Gram matrix of shape {tuple(a.shape)}", expected="(N, N)")
     if alpha == 2.0:
         trace = a.diagonal().sum()
-        return 2.0 * torch.log2(trace) - torch.log2(a.square().sum())
+        # Rounding alone could bring it below 0.
+        return (2.0 * torch.log2(trace) - torch.log2(a.square().sum())).clamp_min(0.0)
     bits: Tensor = _Spectral.apply(a, float(alpha))  # type: ignore[no-untyped-call]
     return bits
 
@@ -248,8 +259,7 @@ class MatrixRate(RateTerm):
         self, alpha: float = 2.0, width: Width = "half", output_width: Width = "input"
     ) -> None:
         super().__init__()
-        if not (isinstance(alpha, int | float) and math.isfinite(alpha) and alpha > 0.0):
-            raise ConfigError(f"an order alpha of {alpha!r}", expected="a positive number")
+        _refuse_order(alpha)
         for given in (width, output_width) if output_width != "input" else (width,):
             parse_width(given)
         self.alpha, self.width, self.output_width = float(alpha), width, output_width
