@@ -11,25 +11,50 @@ from rdedge.types import Array
 
 # Above this many elements the covariance is not decomposed in full.
 _FULL_KLT = 2048
+# Below this share of the largest variance there is none; how far a statistic may be from its mean.
+_RANK, _DEVIATIONS = 1e-12, 4.0
 
 
 def klt(x: Array, count: int | None = None) -> tuple[Array, Array, Array]:
     """Karhunen-Loeve transform of x: (N, D), any dtype.
 
     Returns mean (D,), variances (K,) falling, basis (K, D) with orthonormal rows, float64;
-    K = count, or D where it is None.
+    K = count, or D where it is None. Where the elements are uncorrelated, as far as so many samples
+    can tell, they are the components themselves: to turn them would only mix what is independent.
     """
     values = x.astype(np.float64)
     mean = values.mean(axis=0)
     centred = values - mean
     if x.shape[1] <= _FULL_KLT:
-        variances, basis = np.linalg.eigh(centred.T @ centred / len(x))
+        covariance = centred.T @ centred / len(x)
+        variances, basis = np.linalg.eigh(covariance)
+        if _uncorrelated(covariance.diagonal(), variances, len(x)):
+            variances, basis = covariance.diagonal(), np.eye(len(covariance))
         order = np.argsort(variances)[::-1][:count]
         return mean, np.maximum(variances[order], 0.0), basis[:, order].T
     rank = min(count or 512, *x.shape)
     torch.manual_seed(0)  # the same data, the same components
     _, s, v = torch.svd_lowrank(torch.from_numpy(centred), q=rank, niter=4)
     return mean, (s**2 / len(x)).numpy(), v.T.numpy()
+
+
+def _uncorrelated(own: Array, variances: Array, count: int) -> bool:
+    """Bartlett's test of sphericity: -(N - 1 - (2 D + 5) / 6) ln det of the correlations has a
+    chi-square distribution with D (D - 1) / 2 degrees of freedom where there are none
+    (M. S. Bartlett, 1951).
+
+    own: (D,) variances of the elements; variances: (D,) of the principal components.
+    """
+    moving = own > 0.0
+    d = int(moving.sum())
+    factor = count - 1 - (2 * d + 5) / 6
+    # With more elements than samples, or one that follows from others, there is no determinant.
+    least = np.sort(variances)[len(variances) - d :]
+    if d < 2 or factor <= d or not (least > _RANK * variances.max(initial=0.0)).all():
+        return False
+    freedom = d * (d - 1) / 2
+    statistic = factor * float(np.log(own[moving]).sum() - np.log(least).sum())
+    return statistic < freedom + _DEVIATIONS * math.sqrt(2.0 * freedom)
 
 
 def dct(size: int) -> Array:
