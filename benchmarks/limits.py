@@ -13,8 +13,9 @@ squared errors, and every source has a variance of 1 per element.
 
 iid: independent elements. ar1: a process x_t = 0.9 x_(t-1) + e_t, cut into vectors. correlated: a
 random rotation of components whose variances spread over three orders of magnitude. levels:
-independent elements on 16 levels, a two-sided geometric distribution of 3.71 bits; R(D) by Blahut's and
-Arimoto's algorithm, on reproductions four times as fine, the quantiser by dynamic programming.
+independent elements on 16 levels, a two-sided geometric distribution of 3.71 bits; R(D) by
+Blahut's and Arimoto's algorithm, on reproductions four times as fine, the quantiser by dynamic
+programming.
 """
 
 from __future__ import annotations

@@ -55,7 +55,10 @@ def build(value: dict[str, Any], cls: type[T], where: str) -> T:
             result[name] = _convert(value[name], hints[name], f"{where}: {name}")
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{where}: {name!r} is missing", do=f"add a value for {name!r}")
-    return cls(**result)
+    try:
+        return cls(**result)
+    except ConfigError as error:  # the class knows what is wrong, not where
+        raise ConfigError(f"{where}: {error.what}", expected=error.expected, do=error.do) from None
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

@@ -1,12 +1,16 @@
-"""Recipes (export/*.toml), how a run becomes a bundle, and profiles (devices/*.toml), for what."""
+"""Recipes (export/*.toml), how a run becomes a bundle; and how both they and profiles
+(devices/*.toml, profile.py), for what, are found by name.
+"""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from rdedge import config, resources
+from rdedge.bundle.profile import Profile
 from rdedge.errors import ConfigError
 
 
@@ -63,22 +67,6 @@ class Recipe:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Profile:
-    """One kind of machine that runs the encoder."""
-
-    name: str
-    title: str
-    kind: str
-    recipe: str
-    precisions: tuple[str, ...]
-    source: str
-    verified: bool
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"precisions": list(self.precisions)}
-
-
 def _path(kind: Literal["export", "devices"], name: str, what: str) -> Path:
     """A file by its path, or one that ships, by its name."""
     if name.endswith(".toml"):
@@ -86,8 +74,11 @@ def _path(kind: Literal["export", "devices"], name: str, what: str) -> Path:
     folder = resources.find(kind)
     known = sorted(path.stem for path in folder.glob("*.toml"))
     if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
         raise ConfigError(
-            f"no {what} is called {name!r}", expected=f"{', '.join(known)}, or a file NAME.toml"
+            f"no {what} is called {name!r}",
+            expected=f"{', '.join(known)}, or a file NAME.toml",
+            do=f"perhaps {near[0]!r} is meant" if near else "",
         )
     return folder / f"{name}.toml"
 
@@ -100,3 +91,8 @@ def load_recipe(name: str) -> Recipe:
 def load_profile(name: str) -> Profile:
     """A profile that ships, by its name, or one of the user's, by the path of its .toml."""
     return config.load(_path("devices", name, "profile"), Profile)
+
+
+def profile_names() -> list[str]:
+    """The profiles that ship, in the order of their names."""
+    return sorted(path.stem for path in resources.find("devices").glob("*.toml"))

@@ -147,13 +147,9 @@ class Trainer:
         """
         y_hat, x_hat = self._through()
         self._refuse_nan(x_hat.abs().amax())
-        size = min(len(x_hat), self.options.batch)
-        bits = [
-            self.objective.bits(Batch(self.validation[i : i + size], y, x_hat[i : i + size]))
-            for i, y in ((i, y_hat[i : i + size]) for i in range(0, len(x_hat) - size + 1, size))
-        ]
+        bits = self.objective.bits(Batch(self.validation, y_hat, x_hat), self.options.batch)
         elements = self.validation_raw.size / len(self.validation_raw)
-        return sum(bits) / len(bits) / elements, self._distortion(x_hat)
+        return bits / elements, self._distortion(x_hat)
 
     @torch.no_grad()
     def _through(self) -> tuple[Tensor, Tensor]:
@@ -312,7 +308,10 @@ class Trainer:
         """
         state, excess = self.state, self.excess(distortion)
         if self.options.rate in ("entropy", "both"):
-            score = rate + math.exp(self.first_multiplier) * math.log(max(excess, 1e-9))
+            nats = math.log(max(excess, 1e-9))
+            # The excess of these is that of an error, of the others that of its square.
+            nats *= 2.0 if self.bound.metric in ("mae", "max-abs") else 1.0
+            score = rate + math.exp(self.first_multiplier) * nats
         else:
             score = rate + math.exp(state.log_multiplier) * (excess - 1.0)
         if state.epoch == self.hard_from and state.phase_start < self.hard_from:

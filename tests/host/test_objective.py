@@ -91,7 +91,7 @@ def test_what_the_loss_and_the_bits_are_worth() -> None:
         for rate in RATES:
             setting = Setting(rate, alpha)
             losses[rate] = float(setting.objective.loss(setting.batch).detach())
-            bits[rate] = setting.objective.bits(setting.batch)
+            bits[rate] = setting.objective.bits(setting.batch, len(setting.batch.x))
             assert isinstance(bits[rate], float)
             assert bits[rate] == pytest.approx(losses[rate], abs=1e-4)
         prior = Setting("entropy")
@@ -143,7 +143,9 @@ def test_pictures_are_compared_by_their_patches(channels: int) -> None:
     cut, cut_hat = (patches_by_hand(v, 8) for v in (x, x_hat))
     wanted = 6.0 * MatrixRate(2.0, "median").estimate(Batch(cut, y, cut_hat))
     assert loss.detach().item() == pytest.approx(wanted.detach().item(), abs=1e-4)
-    assert objective.bits(Batch(x, y, x_hat)) == pytest.approx(wanted.detach().item(), abs=1e-4)
+    assert objective.bits(Batch(x, y, x_hat), len(x)) == pytest.approx(
+        wanted.detach().item(), abs=1e-4
+    )
     loss.backward()
     assert x_hat.grad is not None
     (slope,) = torch.autograd.grad(wanted, x_hat)
@@ -172,4 +174,19 @@ def test_a_patch_that_says_nothing_costs_nothing() -> None:
     torch.manual_seed(0)
     grey = torch.full((2, 16, 16, 1), 9.0)
     batch = Batch(torch.randn(2, 16, 16, 1), torch.randn(2, 2, 2, 4), grey)
-    assert of_pictures("renyi", 8).bits(batch) == pytest.approx(0.0, abs=1e-4)
+    assert of_pictures("renyi", 8).bits(batch, len(batch.x)) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_bits_of_many_are_the_mean_over_batches_as_in_training() -> None:
+    """No sample is left out of the entropy model's figure, none of the functional's is foreign."""
+    torch.manual_seed(3)
+    x, y = torch.randn(50, 4), torch.randn(50, 2)
+    prior = FactorizedPrior(2, torch.ones(2))
+    x_hat = x + 0.1 * torch.randn(50, 4)
+    renyi = Objective("renyi", prior, 1, 2.0, 1.0)
+    halves = [Batch(x[i], y[i], x_hat[i]) for i in (slice(0, 25), slice(25, 50))]
+    wanted = sum(float(renyi.matrix.estimate(h)) for h in halves if renyi.matrix) / 2
+    assert renyi.bits(Batch(x, y, x_hat), 20) == pytest.approx(wanted, rel=1e-6)
+    assert Objective("entropy", prior, 1, 2.0, 1.0).bits(Batch(x, y, x_hat), 20) == pytest.approx(
+        float(prior.bits(y).mean()), rel=1e-6
+    )

@@ -49,17 +49,20 @@ class Objective(nn.Module):
         return fitted + self._matrix(batch)
 
     @torch.no_grad()
-    def bits(self, batch: Batch) -> float:
+    def bits(self, batch: Batch, size: int) -> float:
         """The estimate that a person follows, for rounded latents: of the objective's own terms.
 
-        The matrix functional saturates at log2 of the batch: figures of batches of different sizes
-        do not compare.
+        size: samples of one Gram matrix, as in training; what the functional can reach is log2 of
+        it, and it is averaged over as many as there are.
         """
         found = 0.0
         if self.rate in ("entropy", "both"):
             found += float(self.prior.estimate(batch))
         if self.matrix is not None:
-            found += float(self._matrix(batch))
+            count = max(1, len(batch.x) // size)
+            parts = (torch.tensor_split(v, count) for v in (batch.x, batch.y, batch.x_hat))
+            each = [float(self._matrix(Batch(*part))) for part in zip(*parts, strict=True)]
+            found += sum(each) / count
         return found
 
     def _matrix(self, batch: Batch) -> Tensor:
