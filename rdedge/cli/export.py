@@ -48,3 +48,8 @@ def command(run: Path, output: Path, **options: Any) -> None:
         f"latent difference {parity['max_latent_difference']:.2g} steps, "
         f"{100 * parity['max_symbol_share']:.4g} % of symbols differ"
     )
+    profile = bundle.profile
+    if not profile["verified"]:
+        click.echo(f"rdedge: profile {profile['name']} is unverified on hardware", err=True)
+    if not profile["supported"]:
+        click.echo(f"rdedge: rdedge does not run on the JetPack of {profile['name']}", err=True)

@@ -23,6 +23,7 @@ COMMANDS = {
     "decompress": ("decompress", "A container back into files."),
     "inspect": ("inspect", "Show a bundle, a container or a packet."),
     "savings": ("savings", "What a container saved, beside the classical codecs."),
+    "devices": ("devices", "Profiles of devices: list, show, probe this machine."),
     "doctor": ("doctor", "What is installed, what is missing, how to mend it."),
     "demo": ("demo", "The main job from end to end on handwritten digits."),
 }

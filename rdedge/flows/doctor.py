@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from rdedge import native, resources
 from rdedge._version import __version__
-from rdedge.errors import MissingError
+from rdedge.device.probe import probe
+from rdedge.errors import ConfigError, MissingError
 
 # Distribution, module, what for, extra that brings it.
 _OPTIONAL = (
@@ -57,6 +58,7 @@ def doctor() -> list[Finding]:
         Finding("machine", f"{platform.system()} {platform.machine()}", True),
         _coder(),
         _data(),
+        _device(),
     ]
     for distribution, module, purpose, extra in _OPTIONAL:
         there = importlib.util.find_spec(module) is not None
@@ -95,3 +97,19 @@ def _data() -> Finding:
     except MissingError as error:
         return Finding("recipes and profiles", str(error), False, "install rdedge again")
     return Finding("recipes and profiles", str(folder.parent), True)
+
+
+def _device() -> Finding:
+    try:
+        found = probe()
+    except (MissingError, ConfigError) as error:
+        return Finding("device", f"profiles cannot be read: {error}", False, "install rdedge again")
+    match = found.match
+    if match.profile is None:
+        mend = "copy the nearest of devices/*.toml and give it to rdedge export --target"
+        return Finding("device", f"no profile fits: {match.why}", False, mend)
+    verdict = "verified" if match.verified else "unverified on hardware"
+    text = f"profile {match.profile}, {verdict}"
+    if match.supported:
+        return Finding("device", text, True)
+    return Finding("device", f"{text}, not supported", False, "rdedge devices probe says why")

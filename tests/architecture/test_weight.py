@@ -37,7 +37,11 @@ def test_the_package_alone_costs_nothing():
 
 
 @pytest.mark.parametrize(
-    "room", ["format", "coding", "bundle", "engine", "codec", "ledger", "data", "metrics", "limits"]
+    "room",
+    [
+        *("format", "coding", "bundle", "engine", "codec", "ledger", "data", "metrics", "limits"),
+        "device",
+    ],
 )
 def test_a_room_of_the_device_pulls_in_numpy_alone(room):
     allowed = {"numpy"} | ({"tomli"} if sys.version_info < (3, 11) else set())

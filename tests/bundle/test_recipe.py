@@ -1,4 +1,4 @@
-"""Recipes and profiles: what ships loads; what is wrong is named."""
+"""Recipes: what ships loads; what is wrong is named. Profiles have a file of their own."""
 
 from __future__ import annotations
 
@@ -22,19 +22,6 @@ def test_recipes_that_ship(path):
     assert recipe == load_recipe(str(path))
     assert canonical.loads(canonical.dumps(recipe.to_json()), "recipe") == recipe.to_json()
     assert config.build(recipe.to_json(), Recipe, "recipe") == recipe
-
-
-@pytest.mark.parametrize(
-    "path", sorted(resources.find("devices").glob("*.toml")), ids=lambda path: path.stem
-)
-def test_profiles_that_ship(path):
-    profile = load_profile(path.stem)
-    assert profile.name == path.stem
-    assert profile.title
-    assert profile.source
-    recipe = load_recipe(profile.recipe)
-    assert recipe.graph.precision in profile.precisions
-    canonical.dumps(profile.to_json())
 
 
 def test_the_users_own(tmp_path):
