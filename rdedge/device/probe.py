@@ -242,13 +242,14 @@ def _tensorrt(tree: Tree, live: bool) -> Finding:
 def _system_python(tree: Tree) -> Finding:
     path = "/usr/bin/python3"
     try:
-        name = tree.resolve(path).name
+        place = tree.resolve(path)
+        found = re.fullmatch(r"python(3\.\d+)", place.name) if place.is_file() else None
     except OSError as error:
         return Finding("system Python", None, str(error))
-    found = re.fullmatch(r"python(3\.\d+)", name)
     if found:
-        return Finding("system Python", found[1], f"{path} -> {name}")
+        return Finding("system Python", found[1], f"{path} -> {place.name}")
     folders = [match[1] for _, match in tree.names("/usr/lib", r"python(3\.\d+)")]
     if len(folders) == 1:
         return Finding("system Python", folders[0], f"/usr/lib/python{folders[0]}")
-    return Finding("system Python", None, f"{path} is no link to one, /usr/lib has {len(folders)}")
+    where = f"{path} leads to no python3.N, and /usr/lib has {len(folders)} such folders"
+    return Finding("system Python", None, where)

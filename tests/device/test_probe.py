@@ -247,3 +247,17 @@ def test_no_driver(monkeypatch):
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
     assert "cannot load libcuda.so.1" in cuda.ask().why
+
+
+def test_trees_do_not_lead_outside():
+    for path in TREES.rglob("*"):
+        if path.is_symlink():
+            assert path.resolve().is_relative_to(TREES.resolve()), path
+
+
+def test_the_folder_names_the_python_where_the_link_does_not(tmp_path):
+    write(tmp_path, "usr/lib/python3.10/os.py", "")
+    write(tmp_path, "usr/bin/python3", "a wrapper")
+    assert probe(tmp_path).value("system Python") == "3.10"
+    write(tmp_path, "usr/lib/python3.11/os.py", "")
+    assert probe(tmp_path).value("system Python") is None
