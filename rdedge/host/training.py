@@ -36,6 +36,8 @@ _DUAL_RATE = 0.1
 _DUAL_CLIP = 0.5
 _DUAL_EVERY = 20
 _MULTIPLIER_RANGE = (-12.0, 12.0)
+# Of the squared error, without an entropy model in the objective; the rest is the quantiser's.
+_MODELS_SHARE = 0.5
 # The multiplier has run away where it has grown by this factor (a logarithm), the distortion is
 # this far beyond the bound, and has not come a hundredth nearer for so many epochs.
 _RUNAWAY, _BEYOND, _STALLED = 4.0, 1.1, 5
@@ -118,13 +120,18 @@ class Trainer:
         self.history: list[Progress] = []
 
     def excess(self, distortion: float) -> float:
-        """How far a measured distortion lies beyond the bound: 1 is just met, less is better."""
-        if self.bound.metric in ("psnr", "nrmse"):
+        """How far a measured distortion lies beyond what training aims at: 1 is just met, less is
+        better. That is the bound, but for a rate that knows nothing of the quantiser, which would
+        spend all of it and leave the quantiser nothing.
+        """
+        share = _MODELS_SHARE if self.options.rate == "renyi" else 1.0
+        if self.bound.metric == "psnr":
             # A ratio of squared errors, whatever the metric makes of them; never beyond floats.
-            if self.bound.metric == "psnr":
-                return float(10.0 ** (min(self.bound.value - distortion, 300.0) / 10.0))
-            return float(min(distortion / self.bound.value, 1e100) ** 2)
-        return distortion / self.bound.value
+            return float(10.0 ** (min(self.bound.value - distortion, 300.0) / 10.0)) / share
+        ratio = distortion / self.bound.value
+        if self.bound.metric == "nrmse":
+            return float(min(ratio, 1e100) ** 2) / share
+        return ratio / (share if self.bound.metric == "mse" else math.sqrt(share))
 
     def _labels(self) -> Array | None:
         """The clusters that batches are drawn from; None: batches by chance."""
