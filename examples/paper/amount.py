@@ -1,4 +1,4 @@
-"""The rate at one distortion against the number of training samples."""
+"""The rate at one distortion against the number of samples given, an eighth of which validates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(setting: Setting, digits: Digits, out: Path) -> None:
                         "bits_per_digit": rounded(fitted.bits, 5),
                         "kind": "actual",
                         "distortion": rounded(fitted.card["distortion"], 5),
-                        "met": fitted.card["met"],
+                        **fitted.course,
                         "seconds": rounded(fitted.seconds, 3),
                     }
                 )
@@ -57,7 +57,7 @@ def run(setting: Setting, digits: Digits, out: Path) -> None:
             capsize=2,
         )
     axis.set_xscale("log")
-    axis.set_xlabel("training samples")
+    axis.set_xlabel("samples given, an eighth of which validates")
     axis.set_ylabel(f"actual bits a digit at {digits.bound}")
     axis.legend(fontsize=7)
     save(figure, out / "amount.png")

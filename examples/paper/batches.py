@@ -53,7 +53,7 @@ def run(setting: Setting, digits: Digits, series: Path | None, out: Path) -> Non
                             "bits_per_sample": rounded(fitted.bits, 5),
                             "kind": "actual",
                             "distortion": rounded(fitted.card["distortion"], 5),
-                            "met": fitted.card["met"],
+                            **fitted.course,
                             "seconds": rounded(fitted.seconds, 3),
                         }
                     )

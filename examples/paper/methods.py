@@ -47,7 +47,8 @@ class Fitted:
     """A trained model. card: what it does at the bound, in actual bytes (host.evaluate).
 
     estimate: bits a sample by its own objective, on validation. curve: (epoch, estimated bits an
-    element, distortion) after each epoch.
+    element, distortion) after each epoch. trained: epochs. diverged: the epoch in which the
+    multiplier was seen to run away, 0 where it was not; log_multiplier: its last.
     """
 
     model: Model
@@ -58,11 +59,23 @@ class Fitted:
     parts: Parts
     bound: Bound
     scale: metrics.Scale
+    trained: int
+    diverged: int
+    log_multiplier: float
 
     @property
     def bits(self) -> float:
         """Actual bits of a held-out sample at the bound."""
         return 8.0 * self.card["packet_bytes"] / self.card["samples"]
+
+    @property
+    def course(self) -> dict[str, object]:
+        """Of every table: whether the bound was met on held-out data, and how training went."""
+        return {
+            "met": self.card["met"],
+            "epochs": self.trained,
+            "ran_away": bool(self.diverged),
+        }
 
 
 @dataclass(frozen=True)
@@ -86,7 +99,9 @@ def parts_of(x: np.ndarray, held_out: np.ndarray, kind: str = "vector") -> Parts
 def trainer_for(
     parts: Parts, method: Method, bound: Bound, budget: Budget, seed: int, **more: Any
 ) -> Trainer:
-    """A trainer at its start. Early stopping is off: the budget is spent."""
+    """A trainer at its start. Early stopping is off; a multiplier that runs away still ends a phase,
+    and then fewer epochs than the budget's are trained.
+    """
     scale = scale_of(parts)
     per_epoch = max(1, len(parts.train[0]) // budget.batch)
     noise = method.noise * math.sqrt(metrics.mse_for(bound.metric, bound.value, scale))
@@ -130,7 +145,19 @@ def fit(
     estimate = trainer.validate()[0] * elements
     card = evaluate(trainer.model.eval(), parts, bound, trainer.scale)
     curve = [(p.epoch, p.rate, p.distortion) for p in trainer.history]
-    return Fitted(trainer.model, card, estimate, seconds, curve, parts, bound, trainer.scale)
+    return Fitted(
+        trainer.model,
+        card,
+        estimate,
+        seconds,
+        curve,
+        parts,
+        bound,
+        trainer.scale,
+        trainer.state.trained,
+        trainer.state.diverged,
+        trainer.state.log_multiplier,
+    )
 
 
 def latents(model: Model, x: np.ndarray) -> np.ndarray:

@@ -54,6 +54,7 @@ def _row(
         "seed": seed,
         "auc": rounded(auc),
         "bits_per_sample": rounded(fitted.bits),
+        **fitted.course,
         "seconds": rounded(fitted.seconds, 3),
     }
 

@@ -43,6 +43,7 @@ class Setting:
     outliers: Budget
     toys: Budget
     manifold_dimensions: tuple[int, ...]
+    manifold_elements: tuple[int, ...]
     manifold_samples: int
     manifold: Budget
     amounts: tuple[int, ...]
@@ -63,6 +64,7 @@ FULL = Setting(
     outliers=Budget(600, 256, 0.25),
     toys=Budget(2000, 256),
     manifold_dimensions=(1, 2, 3, 4, 5, 6, 7, 8),
+    manifold_elements=(16, 32, 128),
     manifold_samples=6000,
     manifold=Budget(1000, 256, 1.0),
     amounts=(500, 1000, 2000, 5000, 10000, 20000),
@@ -81,7 +83,8 @@ SMALL = Setting(
     outlier_samples=1000,
     outliers=Budget(100, 128),
     toys=Budget(100, 128),
-    manifold_dimensions=(1, 4),
+    manifold_dimensions=(1, 2),
+    manifold_elements=(32,),
     manifold_samples=1000,
     manifold=Budget(100, 128, 0.5),
     amounts=(300, 900),

@@ -54,6 +54,7 @@ def run(setting: Setting, out: Path) -> None:
                         "bits_per_sample": rounded(fitted.bits),
                         "kind": "actual",
                         "mse": rounded(fitted.card["distortion"]),
+                        **fitted.course,
                         "energy_on_data": rounded(valley.energy_mean),
                         "distance": rounded(across.distance),
                         "energy_across": rounded(across.energy),
