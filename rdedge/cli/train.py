@@ -189,11 +189,27 @@ def command(
         ratio = card["seam_ratio"]
         click.echo(f"seams: on the borders of patches the error is {ratio:.2f} times that inside")
     elements = math.prod(model["shape"])
+    estimate = card["training"].get("estimated_bits_per_element")
+    if estimate and estimate["value"] is not None and card["training"]["rate"] != "none":
+        click.echo(
+            f"trained for the rate {card['training']['rate']}, which estimates "
+            f"{estimate['value']:.4f} bits an element on validation samples"
+        )
+    if card["kept"].startswith("start"):
+        click.echo(
+            f"kept: the linear codec that training started from; {_why_start(card['bytes_of'])}"
+        )
     click.echo(
         f"{model['kind']}: {model['encoder_macs'] / elements:,.0f} multiply-adds an element to "
         f"encode, {model['decoder_macs'] / elements:,.0f} to decode"
     )
     return noticed.exit_code()
+
+
+def _why_start(sizes: dict[str, int]) -> str:
+    if sizes["start"] < sizes["trained"]:
+        return f"it needs {sizes['start']:,} bytes where the trained one needs {sizes['trained']:,}"
+    return "the trained one does not meet the bound"
 
 
 class _Data:

@@ -33,7 +33,7 @@ SIZES = range(16, 1001)
 # Of samples that are projected, those nearest to the plane are shown.
 _SHARE_SHOWN = 0.25
 # Below this share of the squared spread, an energy on the data is rounding of float32.
-_ROUNDING = 1e-10
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -196,8 +196,12 @@ def _opened(run: Path, name: str) -> tuple[Subject, Parts]:
         kept = str(card["kept"])
     with folder.reading("run.json"):
         parts = load_again(description).parts
+        rate = str(description["options"].get("rate", "entropy"))
+        noise = float(description["options"].get("input_noise", 0.0))
+    how = {"none": "no rate", "both": "entropy and renyi"}.get(rate, rate)
+    how += f", noise {noise:g}" if noise else ""
     _refuse_images(parts.spec)
-    of = f"{model.config.kind}, the linear start" if kept.startswith("start") else kept
+    of = f"{model.config.kind}, the linear start" if kept.startswith("start") else f"{kept}, {how}"
     return Subject(name, f"{of}, bound {bound}", model), parts
 
 

@@ -54,7 +54,10 @@ def clustered(x: Array, clusters: int, seed: int) -> Array:
         ) from error
     flat = x.reshape(len(x), -1)
     mean, _, basis = klt(flat, min(_COMPONENTS, *flat.shape))
-    components = ((flat.astype(np.float64) - mean) @ basis.T).astype(np.float32)
+    components = (flat.astype(np.float64) - mean) @ basis.T
+    # Squares of huge values would be beyond float32.
+    components /= np.abs(components).max(initial=0.0) or 1.0
+    components = components.astype(np.float32)
     found = MiniBatchKMeans(clusters, random_state=seed % 2**32, n_init=3, batch_size=1024)
     with warnings.catch_warnings():
         # Fewer distinct samples than clusters: some stay empty, which is said above.

@@ -10,8 +10,8 @@ import torch
 
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.batches import BATCHES
-from rdedge.host.rates.objective import RATES
-from rdedge.host.rates.renyi import Width, parse_width
+from rdedge.host.rates.objective import RATES, input_and_output
+from rdedge.host.rates.renyi import Width
 
 _EXPECTED = {
     "epochs": "a whole number from 1 to 10^7",
@@ -90,7 +90,12 @@ class TrainingOptions:
                     f"{name.replace('_', ' ')} is {getattr(self, name)!r}",
                     expected=_EXPECTED[name],
                 )
-        parse_width(self.kernel_width)
+        input_and_output(self.kernel_width)
+        if self.rate in ("renyi", "both") and self.batch < 2:
+            raise ConfigError(
+                f"a batch of {self.batch} for the rate {self.rate}",
+                expected="at least 2: of one sample a Gram matrix says nothing",
+            )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

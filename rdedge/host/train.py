@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rdedge import metrics
+from rdedge import canonical, metrics
 from rdedge.data.sources import ReadOptions
 from rdedge.errors import BoundMissedError, ConfigError, TrainingError, ValueRangeError
 from rdedge.host.datasets import (
@@ -41,6 +41,7 @@ _MACS_FOR_THREADS = 1 << 31
 _CHECKPOINT_S = 10.0
 # Below this share of the variance, float32 networks only add noise.
 _FINEST = 1e-9
+_OF_OBJECTIVE = ("rate", "alpha", "kernel_width", "batches", "batch", "input_noise")
 
 
 def train(
@@ -297,6 +298,9 @@ def _finish(
             model, card = plan.model, evaluate(plan.model, parts, bound, scale)
         else:
             trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
+            # Before the fits: what training believed of its best epoch, on validation samples.
+            estimate = canonical.finite(trainer.validate()[0])
+            trainer.model.eval()
             model, card = _better(trainer, parts)
         digest = folder.save_model(model)
     finally:
@@ -312,7 +316,8 @@ def _finish(
             "seconds": trainer.state.seconds,
             "multiplier": float(np.exp(trainer.state.log_multiplier)),
             "diverged": trainer.state.diverged,
-            "rate": trainer.options.rate,
+            **{k: getattr(trainer.options, k) for k in _OF_OBJECTIVE},
+            "estimated_bits_per_element": {"value": estimate, "kind": "estimated"},
         }
     folder.write_json("scorecard.json", card)
     if not card["met"]:
@@ -343,11 +348,13 @@ def _more(bound: Bound, model: Model, diverged: bool) -> str:
 
 def _better(trainer: Trainer, parts: Parts) -> tuple[Model, dict[str, Any]]:
     """The trained model, or the linear codec that it started from where training did not help:
-    where only that meets the bound, or needs fewer bytes to.
+    where only that meets the bound, or needs fewer bytes to. Who asks for another rate than the
+    entropy model's does not ask for the fewest bytes, and gets what was trained if it serves.
     """
     card = evaluate(trainer.model, parts, trainer.bound, trainer.scale)
     start = evaluate(trainer.start, parts, trainer.bound, trainer.scale)
     sizes = {"trained": card["packet_bytes"], "start": start["packet_bytes"]}
-    if start["met"] and (not card["met"] or start["packet_bytes"] < card["packet_bytes"]):
+    fewer = start["packet_bytes"] < card["packet_bytes"] and trainer.options.rate == "entropy"
+    if start["met"] and (fewer or not card["met"]):
         return trainer.start, start | {"bytes_of": sizes}
     return trainer.model, card | {"bytes_of": sizes}

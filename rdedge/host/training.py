@@ -1,10 +1,7 @@
 """Minimise the rate under a bound on the distortion: the user states a quality, never a lambda.
 
-    min over model of  R + mu * (D / V - 1),   mu by dual ascent on log mu
-
-R: estimated bits per element, D: distortion, V: the bound (in the same unit). mu rises while the
-rounded validation samples are worse than the bound and falls while they are better: that is the
-Lagrangian of arXiv 1312.7381, eq. 2, with the learned entropy model as the rate.
+The Lagrangian of arXiv 1312.7381, eq. 2: R, estimated bits per element (rates/objective.py), and D,
+in the unit of the bound, with a multiplier that finds itself (dual.py).
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ from rdedge.codec.preprocess import from_network
 from rdedge.errors import ConfigError, StoppedError, TrainingError
 from rdedge.host.batches import Batches, clustered, clusters_for
 from rdedge.host.datasets import Parts
+from rdedge.host.dual import Dual
 from rdedge.host.feeds import Feed, view
 from rdedge.host.models.base import Model
 from rdedge.host.options import State, TrainingOptions, pick_device
@@ -31,16 +29,8 @@ from rdedge.host.rates.base import Batch
 from rdedge.host.rates.objective import Objective
 from rdedge.types import Array, Bound
 
-# Where the learning rate, the multiplier and the patience start; see docs/training.md.
-_DUAL_RATE = 0.1
-_DUAL_CLIP = 0.5
+# The multiplier is moved after so many batches; see docs/training.md.
 _DUAL_EVERY = 20
-_MULTIPLIER_RANGE = (-12.0, 12.0)
-# Of the squared error, without an entropy model in the objective; the rest is the quantiser's.
-_MODELS_SHARE = 0.5
-# The multiplier has run away where it has grown by this factor (a logarithm), the distortion is
-# this far beyond the bound, and has not come a hundredth nearer for so many epochs.
-_RUNAWAY, _BEYOND, _STALLED = 4.0, 1.1, 5
 
 
 @dataclass(frozen=True)
@@ -113,25 +103,10 @@ class Trainer:
             self.unit = math.sqrt(self.reference)
         # At high rate dR / d ln D is 1/2 log2 e bits for each latent: where mu will end, about.
         share = model.config.latents / math.prod(self.feed.row_shape)
-        self.first_multiplier = math.log(0.72 * share)
-        self.state = State(log_multiplier=self.first_multiplier)
+        self.dual = Dual(bound, options, math.log(0.72 * share))
+        self.state = State(log_multiplier=self.dual.first)
         self.best: dict[str, Tensor] = {}
-        self.hard_from = round(options.epochs * (1.0 - options.hard_share))
         self.history: list[Progress] = []
-
-    def excess(self, distortion: float) -> float:
-        """How far a measured distortion lies beyond what training aims at: 1 is just met, less is
-        better. That is the bound, but for a rate that knows nothing of the quantiser, which would
-        spend all of it and leave the quantiser nothing.
-        """
-        share = _MODELS_SHARE if self.options.rate == "renyi" else 1.0
-        if self.bound.metric == "psnr":
-            # A ratio of squared errors, whatever the metric makes of them; never beyond floats.
-            return float(10.0 ** (min(self.bound.value - distortion, 300.0) / 10.0)) / share
-        ratio = distortion / self.bound.value
-        if self.bound.metric == "nrmse":
-            return float(min(ratio, 1e100) ** 2) / share
-        return ratio / (share if self.bound.metric == "mse" else math.sqrt(share))
 
     def _labels(self) -> Array | None:
         """The clusters that batches are drawn from; None: batches by chance."""
@@ -195,7 +170,8 @@ class Trainer:
                     do="go on with --resume and the run folder",
                 )
             rate, distortion = self.validate()
-            self._keep_score(rate, distortion)
+            if self.dual.is_best(state, rate, distortion):
+                self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             state.seconds += time.monotonic() - started
             state.epoch += 1
             state.trained += 1
@@ -212,7 +188,7 @@ class Trainer:
                     left,
                 )
             )
-            self._early_stop(self._watch_dual(distortion))
+            self.dual.end_epoch(state, self.dual.runs_away(state, distortion))
             on_epoch(self.history[-1])
             checkpoint(False)
         state.finished = True
@@ -226,7 +202,7 @@ class Trainer:
             options.seed * 1_000_003 + state.epoch
         )
         batches = self.batches.epoch(generator)
-        hard = state.epoch >= self.hard_from
+        hard = state.epoch >= self.dual.hard_from
         for i, which in enumerate(batches):
             if stop():
                 return False
@@ -246,7 +222,7 @@ class Trainer:
             self.optimizer.step()
             # A plain auto-encoder trades nothing for the distortion.
             if options.rate != "none" and ((i + 1) % _DUAL_EVERY == 0 or i + 1 == len(batches)):
-                self._ascend(self._distortion(self._through()[1]))
+                self.dual.ascend(self.state, self._distortion(self._through()[1]))
         return True
 
     def _refuse_nan(self, value: Tensor) -> None:
@@ -300,62 +276,6 @@ class Trainer:
         low, high = self.limits
         clipped = ((x_hat < low) & (x <= low)) | ((x_hat > high) & (x >= high))
         return error.masked_fill(clipped, 0.0)
-
-    def _ascend(self, distortion: float) -> None:
-        gap = max(-_DUAL_CLIP, min(_DUAL_CLIP, self.excess(distortion) - 1.0))
-        low, high = _MULTIPLIER_RANGE
-        self.state.log_multiplier = max(
-            low, min(high, self.state.log_multiplier + _DUAL_RATE * gap)
-        )
-
-    def _keep_score(self, rate: float, distortion: float) -> None:
-        """Keep the weights of the best epoch: by the rate that it would have at the bound. In coded
-        bits with the slope of high rate; the multiplier of the moment is still under way, and would
-        measure each epoch by another slope. In other units there is but the multiplier.
-        """
-        state, excess = self.state, self.excess(distortion)
-        if self.options.rate in ("entropy", "both"):
-            nats = math.log(max(excess, 1e-9))
-            # The excess of these is that of an error, of the others that of its square.
-            nats *= 2.0 if self.bound.metric in ("mae", "max-abs") else 1.0
-            score = rate + math.exp(self.first_multiplier) * nats
-        else:
-            score = rate + math.exp(state.log_multiplier) * (excess - 1.0)
-        if state.epoch == self.hard_from and state.phase_start < self.hard_from:
-            state.phase_start, state.best_score = self.hard_from, math.inf
-        if score < state.best_score:
-            state.best_score, state.best_epoch = score, state.epoch
-            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-
-    def _watch_dual(self, distortion: float) -> bool:
-        """Whether the multiplier runs away: it grows and grows, and the distortion does not follow.
-        Said in the scorecard; the phase ends, and a finer step may still meet the bound.
-        """
-        state, excess = self.state, self.excess(distortion)
-        if excess < 0.99 * state.least_excess:
-            state.least_excess, state.stalled = excess, 0
-        else:
-            state.stalled += 1
-        grown = state.log_multiplier - self.first_multiplier
-        ran = grown > _RUNAWAY and excess > _BEYOND and state.stalled >= _STALLED
-        if ran:
-            state.diverged, state.stalled = state.diverged or state.epoch, 0
-        return ran
-
-    def _early_stop(self, diverged: bool) -> None:
-        state, options = self.state, self.options
-        patience = max(3, round(options.patience * options.epochs))
-        stale = diverged or state.epoch - 1 - max(state.best_epoch, state.phase_start) >= patience
-        late = options.minutes is not None and state.seconds > options.minutes * 60.0
-        if state.epoch < self.hard_from:
-            share = 1.0 - options.hard_share
-            half_time = options.minutes is not None and (
-                state.seconds > options.minutes * 60.0 * share
-            )
-            if stale or half_time:
-                state.epoch = self.hard_from
-        elif stale or late:
-            state.finished = True
 
     def _snapshot(self) -> dict[str, Any]:
         return {

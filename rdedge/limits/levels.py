@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from rdedge.errors import ConfigError, ShapeError, ValueRangeError
 from rdedge.limits.checks import Floats, array, number
 
-_MOST_VALUES = 4096
+_MOST_VALUES = 2048
 _SUM = 1e-6
 _BISECTIONS = 100
 
@@ -26,7 +26,7 @@ def ecsq_levels(p: ArrayLike, values: ArrayLike, distortion: float) -> float:
     """Bits per sample of the best entropy-coded scalar quantisers of a source at this mean squared
     error, two of them in turn where that is cheaper than one.
 
-    p: (N,) how likely the values are; values: (N,), rising, at most 4,096 of them. distortion: at
+    p: (N,) how likely the values are; values: (N,), rising, at most 2,048 of them. distortion: at
     least 0; at 0 the rate is the entropy of the source. Raises ConfigError for probabilities that
     do not add up to one, ValueRangeError for those below 0, ShapeError for values that do not rise.
     """
@@ -53,7 +53,7 @@ def ecsq_levels(p: ArrayLike, values: ArrayLike, distortion: float) -> float:
 
 
 class _Cells:
-    """What a run of values i..j-1 costs as one cell: bits and squared error, (N, N + 1) each."""
+    """What values i to j - 1 cost as one cell: bits, squared error, (N + 1, N + 1) float64."""
 
     def __init__(self, p: Floats, values: Floats) -> None:
         self.count = len(p)

@@ -18,6 +18,23 @@ def test_water_filling_meets_the_distortion_exactly() -> None:
     assert np.minimum(variances, level).sum() == pytest.approx(2.25)
 
 
+def test_uncorrelated_elements_are_left_as_they_are() -> None:
+    """To turn what is independent would only mix it; one strong correlation is reason enough."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 32)) * np.linspace(1.0, 2.0, 32)
+    _, variances, basis = klt(x)
+    assert np.array_equal(np.sort(np.abs(basis), axis=1)[:, -1], np.ones(32))
+    assert (np.diff(variances) <= 0).all()
+    x[:, 3] += 0.25 * x[:, 7]
+    assert np.abs(klt(x)[2]).max() < 1.0, "one pair of 496"
+    few = klt(rng.normal(size=(40, 64)))[2]
+    assert few.shape == (64, 64)
+    assert np.allclose(few @ few.T, np.eye(64), atol=1e-9)
+    constant = np.zeros((50, 3))
+    constant[:, 1] = rng.normal(size=50)
+    assert np.allclose(np.abs(klt(constant, 1)[2]), [[0.0, 1.0, 0.0]])
+
+
 def test_klt_is_orthonormal_and_sorted(digits: np.ndarray) -> None:
     _, variances, basis = klt(digits.reshape(len(digits), -1), 20)
     assert np.allclose(basis @ basis.T, np.eye(20), atol=1e-9)

@@ -244,3 +244,17 @@ def test_float32_says_the_same(alpha: float) -> None:
     assert single.grad is not None
     assert single.grad.dtype == torch.float32
     assert torch.allclose(single.grad.double(), slope, atol=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [1 - 1e-9, 1.0, 1 + 1e-9, 1 + 2e-8, 1 + 1e-6, 1.01])
+def test_no_jump_around_one_where_eigenvalues_vanish(alpha: float) -> None:
+    """A wide kernel in two dimensions leaves most of 64 eigenvalues at nothing but rounding."""
+    x = normal(64, 2).double()
+    direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).double()
+    slope = slope_of(lambda v: entropy(gram(v, 20.0), alpha), x)
+
+    def at(step: float) -> float:
+        return float(entropy(gram(x + step * direction, 20.0), alpha))
+
+    numeric = (at(1e-3) - at(-1e-3)) / 2e-3
+    assert float((slope * direction).sum()) == pytest.approx(numeric, rel=1e-3)

@@ -250,13 +250,13 @@ def test_the_multiplier_rises_while_the_bound_is_missed(
 ) -> None:
     t = trainer(Bound(metric, value))
     before = t.state.log_multiplier
-    t._ascend(worse)
+    t.dual.ascend(t.state, worse)
     assert t.state.log_multiplier > before
-    t._ascend(better)
-    t._ascend(better)
+    t.dual.ascend(t.state, better)
+    t.dual.ascend(t.state, better)
     assert t.state.log_multiplier < before + 0.2
     between = t.state.log_multiplier
-    t._ascend(value)
+    t.dual.ascend(t.state, value)
     assert t.state.log_multiplier == pytest.approx(between)
 
 

@@ -28,7 +28,7 @@ def klt(x: Array, count: int | None = None) -> tuple[Array, Array, Array]:
     if x.shape[1] <= _FULL_KLT:
         covariance = centred.T @ centred / len(x)
         variances, basis = np.linalg.eigh(covariance)
-        if _uncorrelated(covariance.diagonal(), variances, len(x)):
+        if _uncorrelated(covariance, variances, len(x)):
             variances, basis = covariance.diagonal(), np.eye(len(covariance))
         order = np.argsort(variances)[::-1][:count]
         return mean, np.maximum(variances[order], 0.0), basis[:, order].T
@@ -38,19 +38,26 @@ def klt(x: Array, count: int | None = None) -> tuple[Array, Array, Array]:
     return mean, (s**2 / len(x)).numpy(), v.T.numpy()
 
 
-def _uncorrelated(own: Array, variances: Array, count: int) -> bool:
+def _uncorrelated(covariance: Array, variances: Array, count: int) -> bool:
     """Bartlett's test of sphericity: -(N - 1 - (2 D + 5) / 6) ln det of the correlations has a
     chi-square distribution with D (D - 1) / 2 degrees of freedom where there are none
-    (M. S. Bartlett, 1951).
+    (M. S. Bartlett, 1951). It is about all of them together; a few strong ones are seen by the
+    largest, of which chance reaches about sqrt(4 ln D) / sqrt(N).
 
-    own: (D,) variances of the elements; variances: (D,) of the principal components.
+    covariance: (D, D), of the elements; variances: (D,) of the principal components.
     """
+    own = covariance.diagonal()
     moving = own > 0.0
     d = int(moving.sum())
     factor = count - 1 - (2 * d + 5) / 6
     # With more elements than samples, or one that follows from others, there is no determinant.
     least = np.sort(variances)[len(variances) - d :]
     if d < 2 or factor <= d or not (least > _RANK * variances.max(initial=0.0)).all():
+        return False
+    of_moving = covariance[np.ix_(moving, moving)]
+    sizes = np.sqrt(own[moving])
+    correlations = np.abs(np.triu(of_moving / sizes[:, None] / sizes[None, :], 1))
+    if correlations.max() * math.sqrt(count) > math.sqrt(4.0 * math.log(d)) + _DEVIATIONS / 2.0:
         return False
     freedom = d * (d - 1) / 2
     statistic = factor * float(np.log(own[moving]).sum() - np.log(least).sum())

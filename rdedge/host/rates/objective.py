@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rdedge.host.rates.base import Batch
 from rdedge.host.rates.priors import Prior
-from rdedge.host.rates.renyi import MatrixRate, Width
+from rdedge.host.rates.renyi import MatrixRate, Width, parse_width
 
 # entropy: the learned entropy model. renyi: the matrix functional. both: their sum. none: the
 # distortion alone, a plain auto-encoder (with noise on its input, a denoising one).
@@ -28,7 +28,9 @@ class Objective(nn.Module):
         super().__init__()
         assert rate in RATES
         self.rate, self.prior, self.patch = rate, prior, patch
-        self.matrix = MatrixRate(alpha, width) if rate in ("renyi", "both") else None
+        self.matrix = None
+        if rate in ("renyi", "both"):
+            self.matrix = MatrixRate(alpha, *input_and_output(width))
 
     @property
     def quantised(self) -> bool:
@@ -74,6 +76,18 @@ class Objective(nn.Module):
         each = len(x) / len(batch.x)
         some = torch.linspace(0, len(x) - 1, min(len(x), _MOST_PATCHES)).long().to(x.device)
         return each * self.matrix.estimate(Batch(x[some], batch.y, x_hat[some]))
+
+
+def input_and_output(width: Width) -> tuple[Width, Width]:
+    """The widths of the kernels of input and output: "half, 2 median" has one for each; of one, the
+    output's is the same number as the input's. Raises ConfigError for what is no width.
+    """
+    own, comma, of_output = width.partition(",") if isinstance(width, str) else (width, "", "")
+    parse_width(own)
+    if not comma:
+        return own, "input"
+    parse_width(of_output)
+    return own, of_output
 
 
 def _patches(x: Tensor, side: int) -> Tensor:

@@ -32,6 +32,7 @@ from rdedge.host.rates.base import Batch, Bounds, RateTerm
 # A width: a number, in the units of the samples, or a rule with or without a factor: "0.5 median".
 Width = float | str
 RULES = ("half", "median", "silverman")
+_WIDEST = 1e60
 _RULE = re.compile(r"\s*([0-9.eE+-]+)?\s*\*?\s*([a-z]+)\s*")
 # Squared distances below this share of the largest are those of twins, up to rounding.
 _TWINS = 1e-7
@@ -41,6 +42,7 @@ _ROWS, _OCTAVES, _BISECTIONS = 64, 12.0, 12
 _LIMIT = 1e-8
 # Above this distance from 1 the sum of powers is taken by logarithms, so that none vanishes.
 _FAR = 0.5
+_NEAR = 0.1
 
 
 def squared_distances(x: Tensor) -> Tensor:
@@ -77,10 +79,11 @@ def parse_width(width: Width) -> tuple[float, str | None]:
         factor = float(width)
     else:
         factor = math.nan
-    if not (math.isfinite(factor) and factor > 0.0):
+    if not 1.0 / _WIDEST <= factor <= _WIDEST:
         raise ConfigError(
             f"a kernel width of {width!r}",
-            expected=f"a positive number, {' or '.join(RULES)}, or a factor before one of them",
+            expected=f"a number from {1.0 / _WIDEST:g} to {_WIDEST:g}, {', '.join(RULES)}, or a "
+            "factor before one of these: '0.5 median'",
         )
     return factor, rule
 
@@ -161,8 +164,8 @@ def entropy(a: Tensor, alpha: float) -> Tensor:
     a: (N, N) float, symmetric, no negative eigenvalue. alpha: any positive number; at 1 the limit,
     von Neumann's entropy -sum p log2 p of the eigenvalues p. At 2 no eigenvalue is computed:
     tr(A^2) is the squared Frobenius norm. Elsewhere the gradient is V f(p) V^T, which repeated
-    eigenvalues leave well defined; an eigenvalue that has vanished contributes nothing, which is
-    the limit where samples meet for all alpha > 1/2.
+    eigenvalues leave well defined; for one that has vanished f is taken at the least that can be
+    told from 0, and for alpha below 0.9, where that is steep, as 0.
     """
     _refuse_order(alpha)
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not a.numel():
@@ -188,12 +191,13 @@ class _Spectral(torch.autograd.Function):
         trace = a.diagonal().sum()
         p = values / trace
         # What rounding alone leaves of a zero.
-        there = p > len(p) * torch.finfo(p.dtype).eps
+        least = len(p) * torch.finfo(p.dtype).eps
+        there = p > least
         logs = torch.log(torch.where(there, p, 1.0))
         order = alpha - 1.0
         if abs(order) < _LIMIT:
             nats = -(p * logs).sum()
-            slope = -(logs + nats)
+            slope, floor = -(logs + nats), -(math.log(least) + nats)
         else:
             if abs(order) > _FAR:
                 log_sum = torch.logsumexp(torch.where(there, alpha * logs, -math.inf), 0)
@@ -203,12 +207,12 @@ class _Spectral(torch.autograd.Function):
                 log_sum = torch.log1p(rest)
             nats = -log_sum / order
             slope = -alpha / order * torch.expm1(order * logs - log_sum)
+            floor = -alpha / order * torch.expm1(order * math.log(least) - log_sum)
         if needed:
-            if order > 0.0:
-                # The limit of p^(alpha - 1) at 0.
-                slope = torch.where(there, slope, alpha / order)
-            else:
-                slope = torch.where(there, slope, 0.0)
+            # A vanished eigenvalue has the slope of the least that is told from 0: the limit at 0
+            # grows without end as alpha comes near 1, and would blow up what rounding leaves. Well
+            # below 1 even that one is too steep.
+            slope = torch.where(there, slope, floor if order > -_NEAR else 0.0)
             scale = 1.0 / (trace * math.log(2.0))
             ctx.save_for_backward(vectors, slope * scale)
         bits: Tensor = nats.clamp_min(0.0) / math.log(2.0)
