@@ -13,7 +13,7 @@ that the mass of a unit interval is a density; bits(y) by a FactorizedPrior fitt
 three quarters and taken on the rest. It is given what the others are not: the noise's entropy. Its
 model fits, too, since the components of Y are independent. infonce, mine: critics fitted to the
 first three quarters, judged on the rest. renyi: the matrix functional, mean over batches; nothing
-is fitted, the width is that of the rule "half" unless the name says otherwise.
+is fitted, the width is the median distance unless the name says otherwise.
 
 One row is one estimator on one channel: mean, bias and standard deviation (of one run) over seeds,
 seconds of one run, of the processor (time.thread_time), fitting included. pairs: all that a run
@@ -118,7 +118,7 @@ def neural(term: type[NeuralRate]) -> Estimate:
     return estimate
 
 
-def matrix(alpha: float, width: str = "half") -> Estimate:
+def matrix(alpha: float, width: str = "median") -> Estimate:
     term = MatrixRate(alpha=alpha, width=width, output_width="input")
 
     @torch.no_grad()

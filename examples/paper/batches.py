@@ -22,9 +22,11 @@ from rdedge.types import Array, Bound
 
 KINDS = ("random", "clustered")
 RATES = ("entropy", "renyi", "both")
-# Samples of the batch whose gradient counts as the full one: of a Gram matrix it is not the mean of
-# its parts.
+# Samples of the batch whose gradient counts as the full one with the matrix functional alone: of a
+# Gram matrix the gradient is not the mean of those of its parts.
 FULL_BATCH = 4096
+# Where the noise of full gradients is seeded, far from that of the batches they are compared with.
+FULL_SEED = 1_000_000
 
 
 def run(setting: Setting, digits: Digits, series: Path | None, out: Path) -> None:
@@ -59,11 +61,12 @@ def run(setting: Setting, digits: Digits, series: Path | None, out: Path) -> Non
                     )
                     print(rows[-1], file=sys.stderr, flush=True)
                     if kind == "random":
-                        state = fitted.model.state_dict()
-                for when, weights in (("start", None), ("end", state)):
+                        trained = fitted
+                for when, end in (("start", None), ("end", trained)):
                     trainer = trainer_for(parts, method, bound, budget, seed)
-                    if weights is not None:
-                        trainer.model.load_state_dict(weights)
+                    if end is not None:
+                        trainer.model.load_state_dict(end.model.state_dict())
+                        trainer.state.log_multiplier = end.log_multiplier
                     gradients += [
                         {"data": data, "rate": rate, "when": when, "seed": seed, **found}
                         for found in _gradients(trainer, budget, setting, seed)
@@ -98,7 +101,8 @@ def _gradients(
     trainer: Trainer, budget: Budget, setting: Setting, seed: int
 ) -> list[dict[str, object]]:
     """Of the weights of both halves, over the batches of an epoch of each kind: their variance and
-    the distance of their mean from the full gradient, both relative to the full one.
+    the distance of their mean from the full gradient, both relative to the full one, and the noise
+    of either, by which that distance is to be judged.
     """
     count = len(trainer.feed)
     x = trainer.feed.x
@@ -108,9 +112,7 @@ def _gradients(
     sizes = np.bincount(labels, minlength=clusters)
     shares = sizes[sizes > 0] / count
     balance = float(np.exp(-(shares * np.log(shares)).sum()) / clusters)
-    generator = torch.Generator().manual_seed(seed)
-    some = torch.randperm(count, generator=generator)[:FULL_BATCH]
-    full = _gradient(trainer, some, seed)
+    full, noise = _full_gradient(trainer, budget, seed)
     found: list[dict[str, object]] = []
     for kind in KINDS:
         batches = Batches(count, budget.batch, labels if kind == "clustered" else None)
@@ -131,9 +133,34 @@ def _gradients(
                 "variance": rounded(variance / size),
                 "bias": rounded(np.sqrt(np.square(mean - full).sum() / size)),
                 "noise_of_the_mean": rounded(np.sqrt(variance / len(each) / size)),
+                "noise_of_the_full": rounded(noise / np.sqrt(size)),
             }
         )
     return found
+
+
+def _full_gradient(trainer: Trainer, budget: Budget, seed: int) -> tuple[Array, float]:
+    """The mean of two estimates of it that have nothing in common, and its noise: half of their
+    distance. With an entropy model an estimate is the mean over all samples, by batches of an
+    epoch; with the matrix functional alone, that of one batch of up to FULL_BATCH samples.
+    """
+    count = len(trainer.feed)
+    twice = []
+    if trainer.options.rate == "renyi":
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(FULL_SEED + seed))
+        # Few samples are all in either; the noise in place of rounding still differs.
+        disjoint = count >= 2 * FULL_BATCH
+        for i in range(2):
+            some = order[i * FULL_BATCH :][:FULL_BATCH] if disjoint else order[:FULL_BATCH]
+            twice.append(_gradient(trainer, some, FULL_SEED + seed + i))
+    else:
+        for i in range(2):
+            first = FULL_SEED * (i + 1) + seed
+            batches = Batches(count, budget.batch).epoch(torch.Generator().manual_seed(first))
+            # Added up one by one: hundreds of gradients need not fit in memory.
+            each = (len(b) * _gradient(trainer, b, first + j) for j, b in enumerate(batches))
+            twice.append(sum(each) / count)
+    return (twice[0] + twice[1]) / 2.0, float(np.linalg.norm(twice[0] - twice[1])) / 2.0
 
 
 def _gradient(trainer: Trainer, which: torch.Tensor, seed: int) -> Array:

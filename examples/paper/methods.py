@@ -99,7 +99,7 @@ def parts_of(x: np.ndarray, held_out: np.ndarray, kind: str = "vector") -> Parts
 def trainer_for(
     parts: Parts, method: Method, bound: Bound, budget: Budget, seed: int, **more: Any
 ) -> Trainer:
-    """A trainer at its start. Early stopping is off; a multiplier that runs away still ends a phase,
+    """A trainer at its start. Early stopping is off; a runaway multiplier still ends a phase,
     and then fewer epochs than the budget's are trained.
     """
     scale = scale_of(parts)

@@ -72,7 +72,8 @@ def _less(a: Sequence[float], b: Sequence[float]) -> float:
     a and b are pairs where they are equally many: then the interval of their differences counts.
     What is positive is compared by its logarithm: energies differ by orders of magnitude.
     """
-    if not a or not b:
+    if min(len(a), len(b)) < 2:
+        # What was measured once is shown, not judged.
         return math.nan
     if min(*a, *b) > 0.0:
         a, b = [math.log(v) for v in a], [math.log(v) for v in b]
@@ -88,7 +89,7 @@ def _verdict(signs: Sequence[float]) -> str:
     """From where a claim was tested: 1 it holds, -1 the opposite does, 0 neither can be said."""
     known = [s for s in signs if not math.isnan(s)]
     if not known:
-        return "not measured"
+        return "not measured, or once only"
     for_it, against = known.count(1.0), known.count(-1.0)
     if for_it == len(known):
         return "agrees"
