@@ -42,7 +42,7 @@ def run(setting: Setting, digits: Digits, series: Path | None, out: Path) -> Non
     ):
         for rate in RATES:
             method = replace(METHODS[rate], batches="random")
-            for seed in range(setting.seeds):
+            for seed in range(setting.batch_seeds):
                 for kind in KINDS:
                     fitted = fit(parts, method, bound, budget, seed, batches=kind)
                     curves.setdefault((data, rate, kind), []).append(fitted.curve)
@@ -83,16 +83,16 @@ def _series(path: Path | None) -> tuple[str, Parts, Bound]:
         parts = divide(dataset, Split.of(dataset.count, None, "series"), None, 16)
         return path.stem, parts, Bound("nrmse", 0.1)
     rng = np.random.default_rng(0)
-    t = np.arange(64 * 300)
+    t = np.arange(32 * 200)
     drive = np.sin(2 * np.pi * t / 40.0) * (1.0 + 0.5 * np.sin(2 * np.pi * t / 3000.0))
     walk = np.cumsum(rng.normal(0.0, 0.1, len(t)))
     walk -= np.convolve(walk, np.ones(500) / 500, "same")
     rows = np.stack([drive + walk, 2.0 * drive, walk], axis=1)
     rows += rng.normal(0.0, 0.05, rows.shape)
-    windows = rows.reshape(-1, 64, 3).astype(np.float32)
+    windows = rows.reshape(-1, 32, 3).astype(np.float32)
     return (
         "simulated sensors",
-        parts_of(windows[:240], windows[240:], "series"),
+        parts_of(windows[:160], windows[160:], "series"),
         Bound("nrmse", 0.2),
     )
 
@@ -149,9 +149,9 @@ def _full_gradient(trainer: Trainer, budget: Budget, seed: int) -> tuple[Array, 
     if trainer.options.rate == "renyi":
         order = torch.randperm(count, generator=torch.Generator().manual_seed(FULL_SEED + seed))
         # Few samples are all in either; the noise in place of rounding still differs.
-        disjoint = count >= 2 * FULL_BATCH
+        one = count if count <= FULL_BATCH else min(FULL_BATCH, count // 2)
         for i in range(2):
-            some = order[i * FULL_BATCH :][:FULL_BATCH] if disjoint else order[:FULL_BATCH]
+            some = order if one == count else order[i * one : (i + 1) * one]
             twice.append(_gradient(trainer, some, FULL_SEED + seed + i))
     else:
         for i in range(2):

@@ -36,6 +36,8 @@ class Setting:
     name: str
     seeds: int
     toy_seeds: int
+    toy_samples: int
+    batch_seeds: int
     digits: Budget
     overcomplete: Budget
     outlier_classes: int
@@ -57,6 +59,8 @@ FULL = Setting(
     name="full",
     seeds=3,
     toy_seeds=3,
+    toy_samples=3000,
+    batch_seeds=3,
     digits=Budget(2000, 256, 0.25),
     overcomplete=Budget(800, 256, 1.0, "overcomplete"),
     outlier_classes=10,
@@ -76,13 +80,15 @@ FULL = Setting(
 SMALL = Setting(
     name="small",
     seeds=2,
-    toy_seeds=2,
-    digits=Budget(150, 128),
-    overcomplete=Budget(100, 128, 1.0, "overcomplete"),
+    toy_seeds=1,
+    toy_samples=600,
+    batch_seeds=1,
+    digits=Budget(100, 128),
+    overcomplete=Budget(60, 128, 1.0, "overcomplete"),
     outlier_classes=1,
     outlier_samples=1000,
     outliers=Budget(100, 128),
-    toys=Budget(100, 128),
+    toys=Budget(80, 128),
     manifold_dimensions=(1, 2),
     manifold_elements=(32,),
     manifold_samples=1000,
@@ -91,7 +97,7 @@ SMALL = Setting(
     amount=Budget(100, 128),
     series=Budget(40, 32, model="conv1d"),
     gradients=8,
-    grid=40,
+    grid=24,
 )
 SETTINGS = {"small": SMALL, "full": FULL}
 

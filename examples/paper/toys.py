@@ -33,7 +33,7 @@ def run(setting: Setting, out: Path) -> None:
     rows = []
     for data in SETS:
         x = builtin.load(data).samples
-        train, held_out = x[:3000], x[3000:]
+        train, held_out = x[: setting.toy_samples], x[3000 : 3000 + setting.toy_samples]
         bound = Bound("mse", SHARE * float(train.var(axis=0).mean()))
         parts = parts_of(train, held_out)
         for model in MODELS:
