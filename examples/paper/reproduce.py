@@ -5,9 +5,9 @@
 
 Writes into DIR a CSV and figures for each experiment, and README.md, a page that says what agrees
 with the paper's claims and what does not. `small` needs no data but what is installed and takes
-less than a minute. `full` needs MNIST as an .npz with train, train_labels, test, test_labels, and for
-the series SKAB's folder and a CSV with a column of times. The page is written from whatever tables
-are in DIR, so experiments can be run one by one, or two at a time.
+less than a minute. `full` needs MNIST as an .npz with train, train_labels, test, test_labels, and
+for the series SKAB's folder and a CSV with a column of times. The page is written from whatever
+tables are in DIR, so experiments can be run one by one, or two at a time.
 """
 
 from __future__ import annotations
