@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 from methods import METHODS, fit, parts_of
 from settings import Digits, Setting
-from tables import COLOURS, interval, rounded, save, write_csv
+from tables import by_method, rounded, save, write_csv
 
 COMPARED = ("renyi", "entropy", "both")
 
@@ -38,24 +37,7 @@ def run(setting: Setting, digits: Digits, out: Path) -> None:
                 print(rows[-1], file=sys.stderr, flush=True)
                 write_csv(out / "amount.csv", rows)
     figure, axis = plt.subplots(figsize=(4.6, 3.2), layout="constrained")
-    for name in COMPARED:
-        of = [
-            [
-                float(str(r["bits_per_digit"]))
-                for r in rows
-                if (r["samples"], r["method"]) == (n, name)
-            ]
-            for n in setting.amounts
-        ]
-        means, halves = zip(*(interval(v) for v in of), strict=True)
-        axis.errorbar(
-            setting.amounts,
-            means,
-            np.nan_to_num(halves),
-            color=COLOURS[name],
-            label=METHODS[name].label,
-            capsize=2,
-        )
+    by_method(axis, rows, COMPARED, "samples", "bits_per_digit", setting.amounts)
     axis.set_xscale("log")
     axis.set_xlabel("samples given, an eighth of which validates")
     axis.set_ylabel(f"actual bits a digit at {digits.bound}")

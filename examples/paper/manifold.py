@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from methods import METHODS, Fitted, fit, parts_of
 from settings import Setting
-from tables import COLOURS, interval, rounded, save, write_csv
+from tables import by_method, rounded, save, write_csv
 
 from rdedge.host.landscape import Decoded, energy
 from rdedge.types import Array, Bound
@@ -98,21 +98,7 @@ def _draw(rows: list[dict[str, object]], dimensions: tuple[int, ...], path: Path
         ("actual bits a sample", "energy on the data"),
         strict=True,
     ):
-        for name in COMPARED:
-            of = [
-                [float(str(r[key])) for r in rows if (r["d"], r["method"]) == (d, name)]
-                for d in dimensions
-            ]
-            means, halves = zip(*(interval(v) for v in of), strict=True)
-            axis.errorbar(
-                dimensions,
-                means,
-                np.nan_to_num(halves),
-                color=COLOURS[name],
-                label=METHODS[name].label,
-                linewidth=1.2,
-                capsize=2,
-            )
+        by_method(axis, rows, COMPARED, "d", key, dimensions)
         axis.set_xlabel("dimensions of the manifold, in 64")
         axis.set_ylabel(label)
     axes[1].set_yscale("log")

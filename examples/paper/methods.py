@@ -143,7 +143,7 @@ def fit(
     seconds = time.perf_counter() - started
     elements = trainer.validation_raw.size / len(trainer.validation_raw)
     estimate = trainer.validate()[0] * elements
-    card = evaluate(trainer.model.eval(), parts, bound, trainer.scale)
+    card = evaluate(trainer.model, parts, bound, trainer.scale)
     curve = [(p.epoch, p.rate, p.distortion) for p in trainer.history]
     return Fitted(
         trainer.model,

@@ -11,7 +11,9 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from methods import METHODS
 from PIL import Image
 
 mpl.use("agg")
@@ -67,6 +69,32 @@ def shown(values: Sequence[float], digits: int = 3) -> str:
     """`12.3 ± 0.4`."""
     mean, half = interval(values)
     return f"{mean:.{digits}g}" if math.isnan(half) else f"{mean:.{digits}g} ± {half:.2g}"
+
+
+def by_method(
+    axis: Axes,
+    rows: Sequence[dict[str, Any]],
+    methods: Sequence[str],
+    across: str,
+    key: str,
+    places: Sequence[int],
+) -> None:
+    """A line for each method: the mean of key with its interval, at these values of across."""
+    for name in methods:
+        of = [
+            [float(str(r[key])) for r in rows if (r[across], r["method"]) == (place, name)]
+            for place in places
+        ]
+        means, halves = zip(*(interval(v) for v in of), strict=True)
+        axis.errorbar(
+            places,
+            means,
+            np.nan_to_num(halves),
+            color=COLOURS[name],
+            label=METHODS[name].label,
+            linewidth=1.2,
+            capsize=2,
+        )
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -15,6 +15,8 @@ from rdedge.errors import ConfigError
 
 KINDS = ("jetson", "host")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8", "fp4")
+# What is said of a profile with a table that is not verified.
+UNVERIFIED = "unverified on hardware"
 # What rdedge itself needs (pyproject.toml): a JetPack with an older one is listed, not supported.
 OLDEST_PYTHON = (3, 10)
 

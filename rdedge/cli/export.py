@@ -34,6 +34,7 @@ import click
 @click.option("-f", "--force", is_flag=True, help="Replace a bundle that is there.")
 def command(run: Path, output: Path, **options: Any) -> None:
     """Turn the finished RUN into a bundle: graphs, integer tables, reference vectors, scorecard."""
+    from rdedge.bundle.profile import UNVERIFIED
     from rdedge.host.export import export
 
     bundle = export(run, output, **options)
@@ -50,6 +51,6 @@ def command(run: Path, output: Path, **options: Any) -> None:
     )
     profile = bundle.profile
     if not profile["verified"]:
-        click.echo(f"rdedge: profile {profile['name']} is unverified on hardware", err=True)
+        click.echo(f"rdedge: profile {profile['name']} is {UNVERIFIED}", err=True)
     if not profile["supported"]:
         click.echo(f"rdedge: rdedge does not run on the JetPack of {profile['name']}", err=True)

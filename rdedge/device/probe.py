@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rdedge.bundle.profile import OLDEST_PYTHON, Profile
+from rdedge.bundle.profile import OLDEST_PYTHON, UNVERIFIED, Profile
 from rdedge.bundle.recipe import load_profile, profile_names
 from rdedge.device import cuda
 from rdedge.device.match import Match, match
@@ -88,6 +88,7 @@ def probe(root: Path = Path("/"), profiles: list[Profile] | None = None) -> Prob
     )
     fitting = next((profile for profile in known if profile.name == found.profile), None)
     l4t = _l4t(tree)
+    modes, no_modes = _modes(tree)
     findings = (
         _first_line(tree, "model", "/proc/device-tree/model"),
         compatible,
@@ -95,8 +96,8 @@ def probe(root: Path = Path("/"), profiles: list[Profile] | None = None) -> Prob
         memory,
         l4t,
         _jetpack(l4t, fitting),
-        _mode_names(tree),
-        _mode(tree),
+        _mode_names(modes, no_modes),
+        _mode(tree, modes),
         gpu,
         Finding("compute capability", driver.sm or None, driver.why or cuda.LIBRARY),
         Finding("CUDA of the driver", driver.version or None, driver.why or cuda.LIBRARY),
@@ -109,7 +110,7 @@ def probe(root: Path = Path("/"), profiles: list[Profile] | None = None) -> Prob
 
 def _warnings(found: Probe, profile: Profile | None) -> Iterator[str]:
     if profile and not profile.verified:
-        yield f"profile {profile.name} is unverified on hardware"
+        yield f"profile {profile.name} is {UNVERIFIED}"
     python, oldest = found.value("system Python"), ".".join(map(str, OLDEST_PYTHON))
     jetson = found.value("Jetson Linux") is not None  # elsewhere another Python is easily had
     if jetson and python and tuple(map(int, python.split("."))) < OLDEST_PYTHON:
@@ -193,20 +194,19 @@ def _modes(tree: Tree) -> tuple[dict[int, str], str]:
     return names, "" if names else found.why or f"{path} defines no POWER_MODEL"
 
 
-def _mode_names(tree: Tree) -> Finding:
-    names, why = _modes(tree)
+def _mode_names(names: dict[int, str], why: str) -> Finding:
     text = ", ".join(f"{i} {name}" for i, name in names.items())
     return Finding("power modes", text or None, why or "/etc/nvpmodel.conf")
 
 
-def _mode(tree: Tree) -> Finding:
+def _mode(tree: Tree, names: dict[int, str]) -> Finding:
     path = "/var/lib/nvpmodel/status"
     found = tree.read(path)
     line = re.search(r"pmode:(\d{1,4})", found.text)
     if line is None:
         return Finding("power mode", None, found.why or f"{path} names no mode")
     number = int(line[1])
-    name = _modes(tree)[0].get(number)
+    name = names.get(number)
     return Finding("power mode", f"{number} {name}" if name else str(number), path)
 
 

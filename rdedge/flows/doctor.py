@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rdedge import native, resources
 from rdedge._version import __version__
+from rdedge.bundle.profile import UNVERIFIED
 from rdedge.device.probe import probe
 from rdedge.errors import ConfigError, MissingError
 
@@ -108,7 +109,7 @@ def _device() -> Finding:
     if match.profile is None:
         mend = "copy the nearest of devices/*.toml and give it to rdedge export --target"
         return Finding("device", f"no profile fits: {match.why}", False, mend)
-    verdict = "verified" if match.verified else "unverified on hardware"
+    verdict = "verified" if match.verified else UNVERIFIED
     text = f"profile {match.profile}, {verdict}"
     if match.supported:
         return Finding("device", text, True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from rdedge.host.options import State, TrainingOptions
+from rdedge.host.rates.objective import WITH_PRIOR
 from rdedge.types import Bound
 
 _RATE, _CLIP = 0.1, 0.5
@@ -25,11 +26,13 @@ class Dual:
     """Steers one training; all that changes is in State.
 
     first: the logarithm of the multiplier to start from, and the slope of the rate in ln D at high
-    rate.
+    rate. trades: whether there is a rate that distortion is traded for; without one the multiplier
+    stays.
     """
 
     def __init__(self, bound: Bound, options: TrainingOptions, first: float) -> None:
         self.bound, self.options, self.first = bound, options, first
+        self.trades = options.rate != "none"
         self.share = _MODELS_SHARE if options.rate == "renyi" else 1.0
         # The excess of these is a ratio of errors, of the others that of squared ones.
         self.linear = bound.metric in ("mae", "max-abs")
@@ -64,7 +67,7 @@ class Dual:
         distortion nobody knows, so there it is the multiplier.
         """
         excess = self.excess(distortion)
-        if self.options.rate in ("entropy", "both"):
+        if self.options.rate in WITH_PRIOR:
             nats = math.log(max(excess, 1e-9))
             score = rate + math.exp(self.first) * nats * (2.0 if self.linear else 1.0)
         else:

@@ -10,7 +10,7 @@ import torch
 
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.batches import BATCHES
-from rdedge.host.rates.objective import RATES, input_and_output
+from rdedge.host.rates.objective import RATES, WITH_MATRIX, input_and_output
 from rdedge.host.rates.renyi import Width
 
 _EXPECTED = {
@@ -91,7 +91,7 @@ class TrainingOptions:
                     expected=_EXPECTED[name],
                 )
         input_and_output(self.kernel_width)
-        if self.rate in ("renyi", "both") and self.batch < 2:
+        if self.rate in WITH_MATRIX and self.batch < 2:
             raise ConfigError(
                 f"a batch of {self.batch} for the rate {self.rate}",
                 expected="at least 2: of one sample a Gram matrix says nothing",

@@ -27,6 +27,7 @@ from rdedge.host.models.overcomplete import (
     start_in_pairs,
 )
 from rdedge.host.options import TrainingOptions
+from rdedge.host.rates.objective import WITH_MATRIX
 from rdedge.host.series import start_linear
 from rdedge.types import Bound
 
@@ -146,12 +147,12 @@ def _options(
     given = {k: v for k, v in given.items() if v is not None}
     rate = given.get("rate", "entropy")
     for option in {"alpha", "kernel_width"} & set(given):
-        if rate in ("entropy", "none"):
+        if rate not in WITH_MATRIX:
             raise ConfigError(
                 f"{option.replace('_', ' ')} {given[option]} for the rate {rate}",
                 expected="it with the rates renyi and both alone",
             )
-    if rate in ("renyi", "both") and not pictures:
+    if rate in WITH_MATRIX and not pictures:
         batch = max(batch, _GRAM_BATCH)
     batch = given.get("batch", batch)
     per_epoch = max(1, count // max(1, batch))

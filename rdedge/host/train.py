@@ -300,7 +300,6 @@ def _finish(
             trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
             # Before the fits: what training believed of its best epoch, on validation samples.
             estimate = canonical.finite(trainer.validate()[0])
-            trainer.model.eval()
             model, card = _better(trainer, parts)
         digest = folder.save_model(model)
     finally:

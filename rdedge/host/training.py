@@ -26,7 +26,7 @@ from rdedge.host.feeds import Feed, view
 from rdedge.host.models.base import Model
 from rdedge.host.options import State, TrainingOptions, pick_device
 from rdedge.host.rates.base import Batch
-from rdedge.host.rates.objective import Objective
+from rdedge.host.rates.objective import WITH_PRIOR, Objective
 from rdedge.types import Array, Bound
 
 # The multiplier is moved after so many batches; see docs/training.md.
@@ -84,7 +84,7 @@ class Trainer:
             parts.validation, parts.spec, patch, self.device
         )
         # A prior that is fitted aside must not shorten the model's steps by the size of its own.
-        aside = set(self.prior.parameters()) if options.rate in ("renyi", "none") else set()
+        aside = set() if options.rate in WITH_PRIOR else set(self.prior.parameters())
         others = [p for p in model.parameters() if p not in aside]
         self.clipped = [others, list(self.prior.parameters())] if aside else [others]
         self.optimizer = torch.optim.AdamW(
@@ -136,12 +136,13 @@ class Trainer:
     @torch.no_grad()
     def _through(self) -> tuple[Tensor, Tensor]:
         """Validation samples to latents and back: y_hat, x_hat."""
+        training = self.model.training
         self.model.eval()
         y_hat = self.model.g_a(self.validation)
         if self.objective.quantised:
             y_hat = torch.round(y_hat)
         x_hat = self.model.g_s(y_hat).float()
-        self.model.train()
+        self.model.train(training)
         return y_hat, x_hat
 
     def _distortion(self, x_hat: Tensor) -> float:
@@ -170,6 +171,8 @@ class Trainer:
                     do="go on with --resume and the run folder",
                 )
             rate, distortion = self.validate()
+            if self.dual.trades:
+                self.dual.ascend(state, distortion)
             if self.dual.is_best(state, rate, distortion):
                 self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             state.seconds += time.monotonic() - started
@@ -220,8 +223,8 @@ class Trainer:
             for part in self.clipped:
                 torch.nn.utils.clip_grad_norm_(part, 1.0)
             self.optimizer.step()
-            # A plain auto-encoder trades nothing for the distortion.
-            if options.rate != "none" and ((i + 1) % _DUAL_EVERY == 0 or i + 1 == len(batches)):
+            # After the last one the epoch is measured anyway, and the multiplier moved there.
+            if self.dual.trades and (i + 1) % _DUAL_EVERY == 0 and i + 1 < len(batches):
                 self.dual.ascend(self.state, self._distortion(self._through()[1]))
         return True
 

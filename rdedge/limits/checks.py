@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 # entry: what estimates in float32 show.
 _TOLERANCE = 1e-6
 _LARGEST = 16384
+# By how much a sum of probabilities may miss 1.
+_SUM = 1e-6
 
 
 def number(
@@ -60,11 +62,30 @@ def array(name: str, value: ArrayLike, dimensions: int) -> Floats:
     return found
 
 
+def probabilities(value: ArrayLike) -> Floats:
+    """The value as probabilities (N,) that add up to exactly 1. Raises ValueRangeError for those
+    below 0, ConfigError where they do not add up to 1 within 1e-6.
+    """
+    found = array("list of probabilities", value, 1)
+    not_negative("probability", found)
+    total = float(found.sum())
+    if not abs(total - 1.0) <= _SUM:
+        raise ConfigError(
+            f"probabilities that add up to {total:.9g}", expected="1", do="divide them by their sum"
+        )
+    return found / total
+
+
+def not_negative(name: str, values: Floats) -> None:
+    """Raise ValueRangeError where one of values is below 0."""
+    if values.min() < 0.0:
+        raise ValueRangeError(f"a {name} of {values.min():g}", expected="at least 0")
+
+
 def scaled(variances: ArrayLike) -> tuple[Floats, float]:
     """Variances (D,) by their largest, and that. Raises ValueRangeError for a negative one."""
     found = array("list of variances", variances, 1)
-    if found.min() < 0.0:
-        raise ValueRangeError(f"a variance of {found.min():g}", expected="at least 0")
+    not_negative("variance", found)
     largest = float(found.max())
     return (found / largest if largest else found), largest
 

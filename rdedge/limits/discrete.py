@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rdedge.errors import ConfigError, ShapeError, ValueRangeError
-from rdedge.limits.checks import Floats, array, number
+from rdedge.errors import ShapeError
+from rdedge.limits.checks import Floats, array, not_negative, number, probabilities
 
-_SUM = 1e-6
 # The steepest slope, in bits per largest distortion: beyond, only the best reproductions are used.
 _STEEPEST = 2.0**60
 _TANGENTS = 100
@@ -113,16 +112,9 @@ def _source(p: ArrayLike, d: ArrayLike) -> tuple[Floats, Floats, float]:
         raise ShapeError(
             f"{len(p)} probabilities and {len(d)} rows of distortions", expected="as many"
         )
-    for name, values in (("probability", p), ("distortion", d)):
-        if values.min() < 0.0:
-            raise ValueRangeError(f"a {name} of {values.min():g}", expected="at least 0")
-    total = float(p.sum())
-    if not abs(total - 1.0) <= _SUM:
-        raise ConfigError(
-            f"probabilities that add up to {total:.9g}", expected="1", do="divide them by their sum"
-        )
+    not_negative("distortion", d)
     unit = float(d.max())
-    return p / total, (d / unit if unit else d), unit or 1.0
+    return probabilities(p), (d / unit if unit else d), unit or 1.0
 
 
 def _channel(

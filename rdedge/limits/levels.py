@@ -14,11 +14,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rdedge.errors import ConfigError, ShapeError, ValueRangeError
-from rdedge.limits.checks import Floats, array, number
+from rdedge.errors import ShapeError
+from rdedge.limits.checks import Floats, array, number, probabilities
 
 _MOST_VALUES = 2048
-_SUM = 1e-6
 _BISECTIONS = 100
 
 
@@ -93,13 +92,6 @@ def _source(p: ArrayLike, values: ArrayLike) -> tuple[Floats, Floats]:
         )
     if (np.diff(numbers) <= 0.0).any():
         raise ShapeError("values that do not rise", expected="each above the one before it")
-    if weights.min() < 0.0:
-        raise ValueRangeError(f"a probability of {weights.min():g}", expected="at least 0")
-    total = float(weights.sum())
-    if not abs(total - 1.0) <= _SUM:
-        raise ConfigError(
-            f"probabilities that add up to {total:.9g}", expected="1", do="divide them by their sum"
-        )
-    weights = weights / total
+    weights = probabilities(weights)
     # Around the mean, or the squares would swallow the errors.
     return weights, numbers - math.fsum(weights * numbers)

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from rdedge.bundle.profile import Mode, Profile, Table
+from rdedge.bundle.profile import UNVERIFIED, Mode, Profile, Table
 from rdedge.report.text import table
-
-UNVERIFIED = "unverified on hardware"
 
 
 def listing(profiles: Sequence[Profile]) -> str:

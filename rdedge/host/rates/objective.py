@@ -12,6 +12,7 @@ from rdedge.host.rates.renyi import MatrixRate, Width, parse_width
 # entropy: the learned entropy model. renyi: the matrix functional. both: their sum. none: the
 # distortion alone, a plain auto-encoder (with noise on its input, a denoising one).
 RATES = ("entropy", "renyi", "both", "none")
+WITH_PRIOR, WITH_MATRIX = ("entropy", "both"), ("renyi", "both")
 # Rows of latents of pictures that one Gram matrix is made of.
 _MOST_PATCHES = 512
 
@@ -29,7 +30,7 @@ class Objective(nn.Module):
         assert rate in RATES
         self.rate, self.prior, self.patch = rate, prior, patch
         self.matrix = None
-        if rate in ("renyi", "both"):
+        if rate in WITH_MATRIX:
             self.matrix = MatrixRate(alpha, *input_and_output(width))
 
     @property
@@ -58,7 +59,7 @@ class Objective(nn.Module):
         it, and it is averaged over as many as there are.
         """
         found = 0.0
-        if self.rate in ("entropy", "both"):
+        if self.rate in WITH_PRIOR:
             found += float(self.prior.estimate(batch))
         if self.matrix is not None:
             count = max(1, len(batch.x) // size)

@@ -88,12 +88,17 @@ def parse_width(width: Width) -> tuple[float, str | None]:
     return factor, rule
 
 
-@torch.no_grad()
 def kernel_width(x: Tensor, width: Width) -> float:
     """The width of a Gaussian kernel for samples (N, ...), in their units; never differentiated.
 
     0 where a rule finds all samples alike: gram() then takes the limit.
     """
+    return _width(x, squared_distances(x.double()), width)
+
+
+@torch.no_grad()
+def _width(x: Tensor, distances: Tensor, width: Width) -> float:
+    """The same, of samples whose squared distances (N, N) are known."""
     factor, rule = parse_width(width)
     if rule is None:
         return factor
@@ -102,7 +107,6 @@ def kernel_width(x: Tensor, width: Width) -> float:
         spread = math.sqrt(float(x.flatten(1).double().var(dim=0, unbiased=False).mean()))
         shrink: float = (4.0 / (n * (d + 2))) ** (1.0 / (d + 4))
         return factor * spread * shrink
-    distances = squared_distances(x.double())
     pairs = distances[torch.triu_indices(n, n, 1).unbind()]
     # Twins say nothing about scale, and where half of all pairs are twins the median would be 0.
     apart = pairs[pairs > _TWINS * distances.max()]
@@ -135,21 +139,26 @@ def gram(x: Tensor, width: Width) -> Tensor:
     A rule's width of 0 is taken as the limit: 1 for equal samples, 0 for others. Raises ShapeError
     without samples, ValueRangeError where a value is not finite.
     """
+    return _gram(x, width)[0]
+
+
+def _gram(x: Tensor, width: Width) -> tuple[Tensor, float]:
+    """The Gram matrix, and the width that it was made with."""
     if x.ndim < 1 or len(x) == 0 or x.numel() == 0:
         raise ShapeError(
             f"a batch of shape {tuple(x.shape)}", expected="at least one sample of one element"
         )
     if not bool(torch.isfinite(x.detach()).all()):
         raise ValueRangeError("a batch with values that are not finite", expected="finite values")
-    sigma = kernel_width(x, width)
     # In float32 the squares of values, and of widths, beyond 1e19 or below 1e-19 are lost.
     distances = squared_distances(x.double())
+    sigma = _width(x, distances, width)
     if sigma == 0.0:
         # A constant, but still a part of the graph.
         kernel = (distances == 0.0).double() + 0.0 * distances
     else:
         kernel = torch.exp(-0.5 * (distances / sigma / sigma).clamp_max(1e30))
-    return kernel.to(x.dtype) / len(x)
+    return kernel.to(x.dtype) / len(x), sigma
 
 
 def _refuse_order(alpha: float) -> None:
@@ -273,9 +282,8 @@ class MatrixRate(RateTerm):
         if self.alpha != 2.0:
             # Eigenvalues of float32 matrices are lost below 1e-5 of the largest.
             x, x_hat = x.double(), x_hat.double()
-        sigma: Width = kernel_width(x, self.width)
+        a, sigma = _gram(x, self.width)
         # A batch whose samples are all alike: the limit, by the rule itself.
-        same = sigma if sigma else self.width
-        a = gram(x, same)
+        same: Width = sigma or self.width
         b = gram(x_hat, same if self.output_width == "input" else self.output_width)
         return mutual_information(a, b, self.alpha)
