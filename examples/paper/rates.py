@@ -29,7 +29,7 @@ def run(setting: Setting, digits: Digits, out: Path) -> None:
         budget = setting.digits if model == "mlp" else setting.overcomplete
         budget = type(budget)(budget.steps, budget.batch, budget.width, model)
         names = METHODS if model == "mlp" else dict.fromkeys(OF_THE_PAPER)
-        for seed in range(setting.seeds if model == "mlp" else 1):
+        for seed in range(setting.seeds):
             for name in names:
                 fitted = fit(parts, METHODS[name], bound, budget, seed)
                 rows.append(_row(model, name, seed, fitted, digits))

@@ -79,7 +79,9 @@ def by_method(
     key: str,
     places: Sequence[int],
 ) -> None:
-    """A line for each method: the mean of key with its interval, at these values of across."""
+    """A line for each method: the mean of key with its interval, at these values of across. A
+    cross marks where a run missed its bound.
+    """
     for name in methods:
         of = [
             [float(str(r[key])) for r in rows if (r[across], r["method"]) == (place, name)]
@@ -95,6 +97,13 @@ def by_method(
             linewidth=1.2,
             capsize=2,
         )
+        missed = [
+            place
+            for place in places
+            if any((r[across], r["method"], r["met"]) == (place, name, False) for r in rows)
+        ]
+        at = [means[places.index(place)] for place in missed]
+        axis.plot(missed, at, "x", color=COLOURS[name], markersize=8)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -175,7 +175,8 @@ def water_filling(variances: Floats, unit: float, distortion: float) -> float:
     # With the k smallest under water: budget = their sum + (d - k) level.
     drowned = np.concatenate([[0.0], np.cumsum(v[:-1])])
     levels = (budget - drowned) / (d - np.arange(d))
-    k = int(np.argmax(levels <= v))
+    # Where the level is the largest variance, rounding may put it above that one too.
+    k = int(np.argmax(levels <= v)) if (levels <= v).any() else d - 1
     if levels[k] > 0.0:
         level = math.log2(levels[k])
     else:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rdedge.errors import ConfigError, ShapeError, ValueRangeError
@@ -172,6 +172,8 @@ def test_ar1_is_convex_and_never_rises(rho, a, b, t):
 
 @settings(deadline=None, max_examples=200)
 @given(VARIANCES, st.floats(0.0, 20.0))
+@example([1.0, 724.5303279356615, 967.0233126710447, *[968.0233126710447] * 3], 0.0)
+@example([0.0, 724.5303279356615, *[968.0233126710447] * 4], 0.0)
 def test_components_there_and_back(variances, rate):
     distortion = distortion_components(variances, rate)
     assert 0.0 <= distortion <= np.mean(variances) * (1 + 1e-12)
