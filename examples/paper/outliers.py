@@ -55,7 +55,7 @@ def _row(
         "auc": rounded(auc),
         "bits_per_sample": rounded(fitted.bits),
         **fitted.course,
-        "seconds": rounded(fitted.seconds, 3),
+        "cpu_seconds": rounded(fitted.cpu_seconds, 3),
     }
 
 

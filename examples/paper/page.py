@@ -108,7 +108,7 @@ def _rates(folder: Path) -> list[str]:
         "psnr_noise_50": "noise 50",
         "nmi": "NMI",
         "ari": "ARI",
-        "seconds": "s to train",
+        "cpu_seconds": "CPU seconds to train",
     }
 
     def make(rows: Rows) -> list[str]:

@@ -73,7 +73,7 @@ def _row(model: str, name: str, seed: int, fitted: Fitted, digits: Digits) -> di
         },
         "nmi": rounded(normalized_mutual_info_score(digits.held_out_labels, found)),
         "ari": rounded(adjusted_rand_score(digits.held_out_labels, found)),
-        "seconds": rounded(fitted.seconds, 3),
+        "cpu_seconds": rounded(fitted.cpu_seconds, 3),
         "latents": fitted.model.config.latents,
         "encoder_macs": fitted.model.config.encoder_macs,
     }
