@@ -13,6 +13,7 @@ RdedgeError
 ├── BundleError             a bundle that is damaged, foreign or contradicts itself
 ├── ConfigError             a setting, a recipe, a profile or an option is wrong
 ├── MissingError            something that must be installed is not
+├── EngineError             a backend could not build an engine from a graph, or not run it
 ├── OutputError             the output exists, or cannot be written
 ├── TrainingError           training could not start or go on
 │   ├── BoundMissedError    it ended without meeting its distortion bound
@@ -27,6 +28,7 @@ __all__ = [
     "BundleError",
     "ChecksumError",
     "ConfigError",
+    "EngineError",
     "FormatError",
     "InputError",
     "StoppedError",
@@ -113,6 +115,10 @@ class ConfigError(RdedgeError):
 
 class MissingError(RdedgeError):
     """Something that must be installed is not."""
+
+
+class EngineError(RdedgeError):
+    """A backend could not build an engine from a graph, or could not run it."""
 
 
 class OutputError(RdedgeError):

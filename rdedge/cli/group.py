@@ -18,6 +18,7 @@ COMMANDS = {
     "curve": ("curve", "Rate against distortion, the classical codecs beside it."),
     "landscape": ("landscape", "Where a run reconstructs well: near its data, and nowhere else?"),
     "export": ("export", "Turn a finished run into a bundle for a device."),
+    "build": ("build", "Let TensorRT build engines for this GPU, or find them in the cache."),
     "check": ("check", "Let a bundle prove itself on this machine."),
     "compress": ("compress", "Files, folders or a pipe into one container."),
     "decompress": ("decompress", "A container back into files."),

@@ -18,9 +18,9 @@ from typing import Any
 
 from rdedge.bundle.profile import OLDEST_PYTHON, UNVERIFIED, Profile
 from rdedge.bundle.recipe import load_profile, profile_names
-from rdedge.device import cuda
 from rdedge.device.match import Match, match
 from rdedge.device.tree import Tree
+from rdedge.engine import cuda
 
 # Major numbers of Jetson Linux and of the JetPack that it belongs to.
 JETPACK_OF_L4T = {32: 4, 34: 5, 35: 5, 36: 6, 38: 7, 39: 7}

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rdedge.bundle.recipe import load_profile, profile_names
-from rdedge.device import cuda
 from rdedge.device.match import match
 from rdedge.device.probe import probe
 from rdedge.device.tree import MAX_BYTES, Tree
+from rdedge.engine import cuda
 
 TREES = Path(__file__).parent / "trees"
 NAMES = sorted(path.name for path in TREES.iterdir() if path.is_dir())
