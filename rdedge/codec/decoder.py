@@ -13,6 +13,7 @@ from rdedge.codec.preprocess import BLOCK_ELEMENTS, from_network
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.quantiser import dequantise
 from rdedge.coding.rans import Backend
+from rdedge.engine.part import Part
 from rdedge.engine.runner import open_runner
 from rdedge.errors import FormatError, MismatchError
 from rdedge.format.constants import MAX_IMAGE_ELEMENTS, Stream
@@ -35,8 +36,7 @@ class Decoder:
         self.bundle = Bundle.of(bundle)
         self.manifest = self.bundle.manifest
         self.spec = self.manifest.sample
-        graph = self.bundle.members["decoder.onnx"]
-        self.runner = open_runner(graph, "decoder.onnx", backend, threads)
+        self.runner = open_runner(Part.of(self.bundle, "decoder"), backend, threads)
         self.symbol_codec = SymbolCodec.of(self.bundle, coder)
         self._quantisers = self.bundle.selection.quantisers
 

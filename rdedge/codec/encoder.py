@@ -19,6 +19,7 @@ from rdedge.codec.preprocess import (
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.quantiser import Quantiser
 from rdedge.coding.rans import Backend
+from rdedge.engine.part import Part
 from rdedge.engine.runner import open_runner
 from rdedge.errors import ShapeError, ValueRangeError
 from rdedge.format.constants import MAX_IMAGE_ELEMENTS, MAX_SAMPLES, Stream
@@ -29,8 +30,9 @@ from rdedge.types import Array
 class Encoder:
     """The device's half of a bundle.
 
-    bundle: a path, or a Bundle. backend: what runs the graph, None for the best at hand.
-    coder: "c", "numpy", or None for the faster one that is there. threads: of the graph.
+    bundle: a path, or a Bundle. backend: what runs the graph, one of engine.runner.BACKENDS, or
+    None for the best at hand. coder: "c", "numpy", or None for the faster one that is there.
+    threads: of the graph.
     """
 
     def __init__(
@@ -44,8 +46,7 @@ class Encoder:
         self.bundle = Bundle.of(bundle)
         self.manifest = self.bundle.manifest
         self.spec = self.manifest.sample
-        graph = self.bundle.members["encoder.onnx"]
-        self.runner = open_runner(graph, "encoder.onnx", backend, threads)
+        self.runner = open_runner(Part.of(self.bundle, "encoder"), backend, threads)
         self.symbol_codec = SymbolCodec.of(self.bundle, coder)
         step, rounding = self.manifest.levels[0].step, self.manifest.rounding
         self._quantiser = Quantiser(step, rounding, self.bundle.selection.quantisers)

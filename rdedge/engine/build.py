@@ -7,7 +7,6 @@ same code runs on TensorRT 10.3 to 11 and on TensorRT for RTX; where they differ
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,7 +65,8 @@ def build_engine(
         if not fine or parser.num_errors:
             raise _unparsed(parser, part, found)
         config = _config(trt, builder, options, found, sm)
-        config.add_optimization_profile(_profile(builder, network, part))
+        if config.add_optimization_profile(_profile(builder, network, part)) < 0:
+            raise tensorrt.failure(f"{found} refuses the shapes of {part.what}", errors)
         cache = None
         # TensorRT for RTX measures nothing while it builds.
         if not found.rtx:
@@ -76,13 +76,6 @@ def build_engine(
         if engine is None:
             raise tensorrt.failure(f"{found} builds no engine from {part.what}", errors)
         return bytes(engine), b"" if cache is None else bytes(cache.serialize())
-
-
-def offered(found: TensorRT) -> tuple[str, ...]:
-    """The compute capabilities that TensorRT for RTX builds for, as "8.6"."""
-    names = tensorrt.load(found.module).ComputeCapability.__members__
-    numbers = [name[2:] for name in names if re.fullmatch(r"SM\d{2,3}", name)]
-    return tuple(f"{number[:-1]}.{number[-1]}" for number in sorted(numbers, key=int))
 
 
 def _network_flags(trt: Any, found: TensorRT) -> int:
@@ -105,14 +98,14 @@ def _unparsed(parser: Any, part: Part, found: TensorRT) -> EngineError:
     return EngineError(
         f"{found} cannot take {part.what}: " + ("; ".join(lines) or "it gives no reason"),
         expected="operators that TensorRT has",
-        do="choose another model or recipe, or run it with --backend ort-cuda or ort-cpu",
+        do="choose another model or recipe, or set RDEDGE_BACKEND to ort-cuda or ort-cpu",
     )
 
 
 def _config(trt: Any, builder: Any, options: Options, found: TensorRT, sm: tuple[str, ...]) -> Any:
     config = builder.create_builder_config()
     if found.rtx:
-        known = offered(found)
+        known = tensorrt.offered(found)
         for one in sm:
             if one not in known:
                 raise ConfigError(

@@ -19,7 +19,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
-import threading
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,6 +114,13 @@ def require(rtx: bool = False) -> TensorRT:
     return fitting[0]
 
 
+def offered(found: TensorRT) -> tuple[str, ...]:
+    """The compute capabilities that TensorRT for RTX builds for, as "8.6"."""
+    names = load(found.module).ComputeCapability.__members__
+    numbers = [name[2:] for name in names if re.fullmatch(r"SM\d{2,3}", name)]
+    return tuple(f"{number[:-1]}.{number[-1]}" for number in sorted(numbers, key=int))
+
+
 def _is_there(name: str) -> bool:
     needed = [name, _LIBRARIES] if name == "tensorrt_rtx_bindings" else [name]
     return all(importlib.util.find_spec(module) is not None for module in needed)
@@ -162,23 +169,32 @@ def logger(trt: Any) -> Any:
     class Log(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.errors: list[str] = []
-            self.lock = threading.RLock()
+            self.listeners: list[list[str]] = []
 
         def log(self, severity: Any, message: str) -> None:
             if severity == trt.ILogger.Severity.ERROR:
-                self.errors.append(message)
+                for listener in tuple(self.listeners):
+                    listener.append(message)
 
     return Log()
 
 
 @contextmanager
 def listening(trt: Any) -> Iterator[list[str]]:
-    """The errors that TensorRT logs inside, one call at a time."""
-    log = logger(trt)
-    with log.lock:
-        log.errors.clear()
-        yield log.errors
+    """The errors that TensorRT logs meanwhile, in any thread."""
+    listeners, heard = logger(trt).listeners, _Heard()
+    listeners.append(heard)
+    try:
+        yield heard
+    finally:
+        listeners.remove(heard)
+
+
+class _Heard(list[str]):
+    """A list that equals only itself, so that the right one is removed."""
+
+    __eq__ = object.__eq__
+    __hash__ = None
 
 
 def failure(what: str, errors: list[str], do: str = "") -> EngineError:
