@@ -28,20 +28,21 @@ _INSIDE: dict[str, dict[int, str]] = {
     },
     "sparse": {1: "tensor", 2: "tensor"},
 }
-_NAME, _EXTERNAL_DATA, _LOCATION = 8, 13, 14
+# Fields of a TensorProto, and of a NodeProto.
+_DATA_TYPE, _NAME, _EXTERNAL_DATA, _LOCATION = 2, 8, 13, 14
+_OPERATOR = 4
+_FLOAT16 = 10
 _DEEPEST = 64
 
 
 def refuse_external(graph: bytes, what: str) -> None:
     """Raise BundleError if graph is no ONNX file, or one whose tensors lie in other files."""
-    try:
-        names = list(_external(memoryview(graph), "model", 0))
-    except (ValueError, IndexError) as error:
-        raise BundleError(
-            f"{what} is no ONNX file: {error}", do="fetch the bundle again, or export it again"
-        ) from error
     if not graph:
         raise BundleError(f"{what} is empty", expected="an ONNX file", do="export it again")
+    names = []
+    for kind, fields in _parts(graph, what):
+        if kind == "tensor" and (_EXTERNAL_DATA in fields or fields.get(_LOCATION) == 1):
+            names.append(_text(fields.get(_NAME)))
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise BundleError(
@@ -51,23 +52,44 @@ def refuse_external(graph: bytes, what: str) -> None:
         )
 
 
-def _external(data: memoryview, message: str, depth: int) -> Iterator[str]:
+def precision_of(graph: bytes, what: str) -> str:
+    """What a graph computes in, by its operators and its tensors: "int8", "fp16" or "fp32"."""
+    parts = _parts(graph, what)
+    if any(k == "node" and _text(f.get(_OPERATOR)) == "QuantizeLinear" for k, f in parts):
+        return "int8"
+    half = any(k == "tensor" and f.get(_DATA_TYPE) == _FLOAT16 for k, f in parts)
+    return "fp16" if half else "fp32"
+
+
+def _text(value: memoryview | int | None) -> str:
+    return bytes(value).decode("utf-8", "replace") if isinstance(value, memoryview) else ""
+
+
+def _parts(graph: bytes, what: str) -> list[tuple[str, dict[int, memoryview | int]]]:
+    """All nodes and tensors: which it is, and the last value of each of its fields."""
+    try:
+        return list(_walk(memoryview(graph), "model", 0))
+    except ValueError as error:
+        raise BundleError(
+            f"{what} is no ONNX file: {error}", do="fetch the bundle again, or export it again"
+        ) from error
+
+
+def _walk(
+    data: memoryview, message: str, depth: int
+) -> Iterator[tuple[str, dict[int, memoryview | int]]]:
     if depth > _DEEPEST:
         raise ValueError(f"graphs nested more than {_DEEPEST} deep")
-    inside = _INSIDE[message]
     for number, value in _fields(data):
-        kind = inside.get(number)
+        kind = _INSIDE[message].get(number)
         if kind is None:
             continue
         if not isinstance(value, memoryview):
             raise ValueError(f"field {number} of a {message} is a number")
-        if kind == "tensor":
-            found = dict(_fields(value))
-            if _EXTERNAL_DATA in found or found.get(_LOCATION) == 1:
-                name = found.get(_NAME, b"")
-                yield bytes(name).decode("utf-8", "replace") if not isinstance(name, int) else ""
-        else:
-            yield from _external(value, kind, depth + 1)
+        if kind in ("tensor", "node"):
+            yield kind, dict(_fields(value))
+        if kind in _INSIDE:
+            yield from _walk(value, kind, depth + 1)
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:

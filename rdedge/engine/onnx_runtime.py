@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rdedge.engine.graph import refuse_external
+from rdedge.engine.graph import precision_of, refuse_external
 from rdedge.errors import BundleError, ConfigError, EngineError, MissingError
 from rdedge.types import Array
 
@@ -43,9 +43,8 @@ class OnnxRuntimeRunner:
     """A session of ONNX Runtime.
 
     backend: a key of PROVIDERS. threads: of the CPU provider, for one operator; None leaves the
-    choice to ONNX Runtime. precision: of the graph. workspace_mib: of the TensorRT provider.
-    Raises MissingError where the provider is not there or cannot be loaded: ONNX Runtime itself
-    would go on with a slower one.
+    choice to ONNX Runtime. workspace_mib: of the TensorRT provider. Raises MissingError where the
+    provider is not there or cannot be loaded: ONNX Runtime itself would go on with a slower one.
     """
 
     def __init__(
@@ -55,7 +54,6 @@ class OnnxRuntimeRunner:
         threads: int | None = None,
         *,
         backend: str = "ort-cpu",
-        precision: str = "fp32",
         workspace_mib: int | None = None,
     ) -> None:
         refuse_external(graph, what)
@@ -75,7 +73,7 @@ class OnnxRuntimeRunner:
             options.intra_op_num_threads = threads
         try:
             self._session = ort.InferenceSession(
-                graph, options, _providers(backend, precision, workspace_mib), enable_fallback=0
+                graph, options, _providers(backend, graph, what, workspace_mib), enable_fallback=0
             )
         except Exception as error:  # onnxruntime raises classes of its own, by cause
             said = str(error).splitlines()[0]
@@ -118,7 +116,7 @@ class OnnxRuntimeRunner:
         """Nothing to give back: the session goes with the runner."""
 
 
-def _providers(backend: str, precision: str, workspace_mib: int | None) -> list[Any]:
+def _providers(backend: str, graph: bytes, what: str, workspace_mib: int | None) -> list[Any]:
     """The provider with its options, and those that take what it leaves, as ONNX Runtime needs."""
     cpu = "CPUExecutionProvider"
     # float32 as the graph says, not with factors rounded to 10 bits (onnxruntime 1.18 and later).
@@ -128,7 +126,8 @@ def _providers(backend: str, precision: str, workspace_mib: int | None) -> list[
     if backend == "ort-cuda":
         return [cuda, cpu]
     options = {"trt_engine_cache_enable": "0"}
-    if precision in ("fp16", "int8"):
+    precision = precision_of(graph, what)
+    if precision != "fp32":
         options[f"trt_{precision}_enable"] = "1"
     if workspace_mib is not None:
         options["trt_max_workspace_size"] = str(workspace_mib << 20)

@@ -85,15 +85,14 @@ def default_shapes(bundle: Bundle) -> Shapes:
 class Part:
     """half of the codec `identity` (hex): the bytes of its ONNX graph.
 
-    axes: ranges of the free axes of the graph's input, in their order. precision: of the graph.
-    workspace_mib: what a builder may use, by the device profile of the bundle; None: unknown.
+    axes: ranges of the free axes of the graph's input, in their order. workspace_mib: what a
+    builder may use, by the device profile of the bundle; None: unknown.
     """
 
     half: Half
     identity: str
     graph: bytes
     axes: tuple[Range, ...]
-    precision: str = "fp32"
     workspace_mib: int | None = None
 
     @property
@@ -136,7 +135,6 @@ class Part:
             manifest.identity,
             graph,
             tuple(axes),
-            manifest.precision,
             _workspace(bundle.profile if profile is None else profile),
         )
 

@@ -107,7 +107,6 @@ def _open(part: Part, backend: str, threads: int | None, by_name: bool) -> Runne
             part.what,
             threads,
             backend=backend,
-            precision=part.precision,
             workspace_mib=part.workspace_mib,
         )
     return _open_tensorrt(part, by_name)
