@@ -196,17 +196,22 @@ class Cache:
     def read(self, path: Path) -> Stored:
         """A sound file, whatever it holds. Raises EngineError saying why it is none."""
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # A pipe in its place is opened without waiting for whoever writes it.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(path, flags)
         except OSError as error:
             raise EngineError(f"{path} cannot be read: {error.strerror}") from error
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             found = os.fstat(descriptor)
             reason = "it is no file" if not stat.S_ISREG(found.st_mode) else _strange(found)
             if reason:
                 raise EngineError(f"{path}: {reason}")
             if found.st_size > _MAX_ENGINE:
                 raise EngineError(f"{path} has {found.st_size} bytes")
-            data = file.read()
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read()
+        finally:
+            os.close(descriptor)
         return Stored(path, *_parse(data, path))
 
     def find(self, wanted: Header) -> tuple[Stored | None, str]:
@@ -248,6 +253,8 @@ class Cache:
         full = Header(**header.origin, bytes=len(data), sha256=sha256(data))
         text = canonical.dumps(asdict(full))
         path = self.file(header)
+        if path.is_symlink():  # write_file would leave it one
+            path.unlink()
         write_file(path, MAGIC + _LENGTH.pack(len(text)) + text + data, force=True)
         return Stored(path, full, data)
 

@@ -14,23 +14,20 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-
-class CudaError(IntEnum):
-    cudaSuccess = 0
-    cudaErrorMemoryAllocation = 2
-    cudaErrorIllegalAddress = 700
-
-
-class MemcpyKind(IntEnum):
-    cudaMemcpyHostToDevice = 1
-    cudaMemcpyDeviceToHost = 2
+CudaError = IntEnum(
+    "CudaError",
+    {"cudaSuccess": 0, "cudaErrorMemoryAllocation": 2, "cudaErrorIllegalAddress": 700},
+)
+MemcpyKind = IntEnum("MemcpyKind", {"cudaMemcpyHostToDevice": 1, "cudaMemcpyDeviceToHost": 2})
 
 
 class Cudart:
-    """room: bytes of the GPU. failing: names of calls that give cudaErrorIllegalAddress."""
+    """holds: buffers and streams not given back. room: bytes of the GPU. failing: names of calls
+    that give cudaErrorIllegalAddress.
+    """
 
-    cudaError_t = CudaError
-    cudaMemcpyKind = MemcpyKind
+    cudaError_t = CudaError  # noqa: N815
+    cudaMemcpyKind = MemcpyKind  # noqa: N815
 
     def __init__(self) -> None:
         self.device: dict[int, Any] = {}
@@ -39,6 +36,9 @@ class Cudart:
         self.room = 1 << 20
         self.failing: set[str] = set()
         self.calls: list[str] = []
+
+    def holds(self) -> int:
+        return len(self.device) + len(self.host) + len(self.streams)
 
     def _code(self, name: str) -> CudaError:
         self.calls.append(name)
