@@ -14,7 +14,7 @@ import numpy as np
 
 from rdedge import canonical
 from rdedge.bundle import archive
-from rdedge.bundle.manifest import Manifest, Member, identity_of, sha256
+from rdedge.bundle.manifest import SERVER_MEMBERS, Manifest, Member, identity_of, sha256
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
 from rdedge.data.files import write_file
@@ -42,13 +42,14 @@ MEMBERS = (
 @dataclass(frozen=True)
 class Reference:
     """Reference vectors. inputs: (N, *shape) in the source's dtype; symbols: (N, R * L) int32;
-    packet: what encoding them gives; outputs: (N, *shape), what decoding it gives.
+    packet: what encoding them gives; outputs: (N, *shape), what decoding it gives, None in a
+    device's part.
     """
 
     inputs: Array
     symbols: Array
     packet: bytes
-    outputs: Array
+    outputs: Array | None
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Bundle:
     def make(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
         """Fill hashes and identity into the manifest and check the whole."""
         listed = {name: Member(len(members[name]), sha256(members[name])) for name in MEMBERS}
-        identity = identity_of(manifest, members)
-        bundle = Bundle(replace(manifest, identity=identity, members=listed), members)
+        manifest = replace(manifest, members=listed, absent=())
+        bundle = Bundle(replace(manifest, identity=identity_of(manifest)), members)
         return Bundle.from_bytes(bundle.to_bytes())
 
     @staticmethod
@@ -91,21 +92,25 @@ class Bundle:
     def from_bytes(data: bytes) -> Bundle:
         """Parse and check all but the graphs' inside. Raises BundleError."""
         members = archive.unpack(data)
-        if tuple(members) != (MANIFEST, *MEMBERS):
+        if next(iter(members), None) != MANIFEST:
             raise BundleError(
-                f"the bundle holds {', '.join(members) or 'nothing'}",
-                expected=", ".join((MANIFEST, *MEMBERS)),
+                f"the bundle holds {', '.join(members) or 'nothing'}", expected=f"{MANIFEST} first"
             )
         manifest = Manifest.from_bytes(members.pop(MANIFEST))
-        listed = {name: Member(len(data), sha256(data)) for name, data in members.items()}
-        for name in set(listed) | set(manifest.members):
-            if listed.get(name) != manifest.members.get(name):
+        there = tuple(name for name in MEMBERS if name not in manifest.absent)
+        if tuple(members) != there or set(manifest.members) != set(MEMBERS):
+            raise BundleError(
+                f"the bundle holds {', '.join((MANIFEST, *members))}",
+                expected=", ".join((MANIFEST, *there)),
+            )
+        for name, data in members.items():
+            if Member(len(data), sha256(data)) != manifest.members[name]:
                 raise BundleError(
                     f"the member {name} is not the one that the manifest lists",
                     do="fetch the bundle again: it was altered",
                 )
         bundle = Bundle(manifest, members)
-        identity = identity_of(manifest, members)
+        identity = identity_of(manifest)
         if identity != manifest.identity:
             raise BundleError(f"the codec identity is {manifest.identity}", expected=identity)
         selection = bundle.selection
@@ -119,8 +124,25 @@ class Bundle:
     def to_bytes(self) -> bytes:
         """The file: the same members give the same bytes."""
         ordered = {MANIFEST: self.manifest.to_bytes()}
-        ordered |= {name: self.members[name] for name in MEMBERS}
+        ordered |= {name: self.members[name] for name in MEMBERS if name in self.members}
         return archive.pack(ordered)
+
+    def device_part(self) -> Bundle:
+        """The same codec without what only a server needs."""
+        members = {n: data for n, data in self.members.items() if n not in SERVER_MEMBERS}
+        manifest = replace(self.manifest, absent=SERVER_MEMBERS)
+        return Bundle.from_bytes(Bundle(manifest, members).to_bytes())
+
+    def require_whole(self, purpose: str) -> None:
+        """Raise BundleError where this is a device's part. purpose: that it cannot serve."""
+        if self.manifest.absent:
+            raise BundleError(
+                f"{purpose} needs {' and '.join(self.manifest.absent)}, which a device's part of a "
+                "bundle is without",
+                expected="the whole bundle",
+                do=f"take the bundle of the codec {self.manifest.identity[:16]} that was exported "
+                "without --device-only",
+            )
 
     def write(self, path: Path, *, force: bool = False) -> None:
         """Write the file, all or nothing."""
@@ -159,7 +181,9 @@ class Bundle:
         spec = self.manifest.sample
         try:
             inputs = spec.check_batch(self._array("reference/inputs.npy"))
-            outputs = spec.check_batch(self._array("reference/outputs.npy"))
+            outputs = None
+            if not self.manifest.absent:
+                outputs = spec.check_batch(self._array("reference/outputs.npy"))
         except InputError as error:
             raise BundleError(f"the reference vectors do not fit the manifest: {error}") from error
         symbols = self._array("reference/symbols.npy")
@@ -167,7 +191,7 @@ class Bundle:
         if (
             symbols.shape != (len(inputs), latents)
             or symbols.dtype != np.int32
-            or outputs.shape != inputs.shape
+            or (outputs is not None and outputs.shape != inputs.shape)
         ):
             raise BundleError(
                 f"reference symbols of shape {symbols.shape} and dtype {symbols.dtype}",

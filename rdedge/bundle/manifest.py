@@ -16,6 +16,10 @@ from rdedge.types import Bound, SampleSpec
 
 FORMAT_VERSION = 1
 MAX_PATCH = 256
+# What only a server needs; what a device without it can no longer do: decode, and so measure the
+# distortion of what it sends, which keeps its packets from ever being gated (FORMAT.md, section 1).
+SERVER_MEMBERS = ("decoder.onnx", "reference/outputs.npy")
+CANNOT = ("decode", "measure distortion")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,7 +70,8 @@ class Manifest:
     model: kind of model. columns: names of a series' channels, empty where they have none.
     latents: L, of a row; patch: pixels of an image's side that a row stands for, else 1 (FORMAT.md,
     section 4.5). rounding: of the quantiser, encoder only. scale: of psnr and nrmse. bound: the
-    mean bound that it was trained for. members: all others.
+    mean bound that it was trained for. members: all others of the whole bundle. absent: those of
+    them that a device's part is without.
     """
 
     model: str
@@ -85,6 +90,12 @@ class Manifest:
     created_by: str
     identity: str
     members: dict[str, Member]
+    absent: tuple[str, ...] = ()
+
+    @property
+    def cannot(self) -> tuple[str, ...]:
+        """What nobody can do with this part of the bundle."""
+        return CANNOT if self.absent else ()
 
     @property
     def key(self) -> bytes:
@@ -98,8 +109,10 @@ class Manifest:
         return tuple(-(-side // self.patch) for side in shape[:2])
 
     def to_bytes(self) -> bytes:
+        part = {"absent": list(self.absent), "cannot": list(self.cannot)} if self.absent else {}
         return canonical.dumps(
             {
+                **part,
                 "format": FORMAT_VERSION,
                 "model": self.model,
                 "sample": _sample(self.sample),
@@ -142,9 +155,14 @@ class Manifest:
                 for name, member in value.pop("members").items()
             }
             spec = SampleSpec(sample["kind"], tuple(sample["shape"]), sample["dtype"])
+            absent = tuple(value.pop("absent", ()))
+            value.pop("cannot", None)
+            if absent not in ((), SERVER_MEMBERS):
+                raise ValueError(f"absent {absent!r:.80}")
             if not all(isinstance(name, str) for name in value["columns"]):
                 raise ValueError(f"columns {value['columns']!r:.80}")
-            manifest = config.build(value, _Rest, "manifest.json").with_parts(spec, levels, members)
+            rest = config.build(value, _Rest, "manifest.json")
+            manifest = rest.with_parts(spec, levels, members, absent)
         except BundleError:
             raise
         except (
@@ -222,17 +240,23 @@ class _Rest:
     identity: str
 
     def with_parts(
-        self, sample: SampleSpec, levels: tuple[Level, ...], members: dict[str, Member]
+        self,
+        sample: SampleSpec,
+        levels: tuple[Level, ...],
+        members: dict[str, Member],
+        absent: tuple[str, ...],
     ) -> Manifest:
-        return Manifest(sample=sample, levels=levels, members=members, **vars(self))
+        return Manifest(sample=sample, levels=levels, members=members, absent=absent, **vars(self))
 
 
 def _sample(spec: SampleSpec) -> dict[str, Any]:
     return {"kind": spec.kind, "shape": list(spec.shape), "dtype": spec.dtype}
 
 
-def identity_of(manifest: Manifest, members: dict[str, bytes]) -> str:
-    """The codec identity: SHA-256, in hex, over all that decoding depends on."""
+def identity_of(manifest: Manifest) -> str:
+    """The codec identity: SHA-256, in hex, over all that decoding depends on. A device's part and
+    the whole bundle have the same: the manifest of either lists the members of the whole.
+    """
     return sha256(
         canonical.dumps(
             {
@@ -241,9 +265,9 @@ def identity_of(manifest: Manifest, members: dict[str, bytes]) -> str:
                 "latents": manifest.latents,
                 "patch": manifest.patch,
                 "levels": [level.to_json() for level in manifest.levels],
-                "tables": sha256(members["tables.bin"]),
-                "selection": sha256(members["selection.bin"]),
-                "decoder": sha256(members["decoder.onnx"]),
+                "tables": manifest.members["tables.bin"].sha256,
+                "selection": manifest.members["selection.bin"].sha256,
+                "decoder": manifest.members["decoder.onnx"].sha256,
             }
         )
     )

@@ -251,7 +251,7 @@ class Profile:
 
     def to_json(self) -> dict[str, Any]:
         """What a bundle carries: all that the file says, and both verdicts. Unknown: left out."""
-        value: dict[str, Any] = _without_unknown(asdict(self))
+        value: dict[str, Any] = without_unknown(asdict(self))
         return value | {"verified": self.verified, "supported": self.supported}
 
 
@@ -260,9 +260,10 @@ def _within(name: str, value: float | None, low: float, high: float) -> None:
         raise ConfigError(f"{name} is {value}", expected=f"{low} to {high}")
 
 
-def _without_unknown(value: Any) -> Any:
+def without_unknown(value: Any) -> Any:
+    """For JSON: without what is None or an empty tuple; tuples as lists."""
     if isinstance(value, dict):
-        return {k: _without_unknown(v) for k, v in value.items() if v is not None and v != ()}
+        return {k: without_unknown(v) for k, v in value.items() if v is not None and v != ()}
     if isinstance(value, list | tuple):
-        return [_without_unknown(v) for v in value]
+        return [without_unknown(v) for v in value]
     return value

@@ -10,17 +10,43 @@ import click
 
 @click.command("check")
 @click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Samples to compare backends on.  [default: the reference vectors]",
+)
+@click.option("--key", help="Which array of an .npz.")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    help="Compare this backend with ort-cpu; may be repeated.  [default: all at hand]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(bundle: Path, as_json: bool) -> int:
-    """Redo BUNDLE's reference vectors with every coder and backend at hand; needs no torch."""
-    from rdedge.bundle.bundle import Bundle
-    from rdedge.flows.check import check
+def command(
+    bundle: Path, data: Path | None, key: str | None, backends: tuple[str, ...], as_json: bool
+) -> int:
+    """Redo BUNDLE's reference vectors with every coder, then compare every backend at hand.
 
-    found = check(Bundle.read(bundle))
+    Needs no torch. Exits with 1 where a limit of the bundle's recipe is crossed.
+    """
+    from rdedge.bundle.bundle import Bundle
+    from rdedge.flows.check import check, samples_from
+
+    opened = Bundle.read(bundle)
+    x = None if data is None else samples_from(data, opened, key)
+    found = check(opened, x, backends or None)
     if as_json:
-        click.echo(json.dumps([vars(one) | {"fine": one.fine} for one in found], indent=1))
+        click.echo(json.dumps(found.to_json(), indent=1))
     else:
-        for one in found:
+        for one in found.rows:
             word = "fine" if one.fine else "WRONG"
             click.echo(f"{word:5}  {one.what}: {one.value:.3g} (at most {one.limit:.3g})")
-    return 0 if all(one.fine for one in found) else 1
+        if found.margin is not None:
+            click.echo(
+                f"between the decoders here and the bundle's own, reconstructions differ by at "
+                f"most {found.margin:.3g}, in the units of the data"
+            )
+        for note in found.notes:
+            click.echo(f"note   {note}")
+    return 0 if found.fine else 1

@@ -31,6 +31,11 @@ import click
 @click.option(
     "--allow-missed", is_flag=True, help="Export even if the bound is not met on held-out data."
 )
+@click.option(
+    "--device-only",
+    is_flag=True,
+    help="Leave out what only a server needs. The codec is the same as that of the whole bundle.",
+)
 @click.option("-f", "--force", is_flag=True, help="Replace a bundle that is there.")
 def command(run: Path, output: Path, **options: Any) -> None:
     """Turn the finished RUN into a bundle: graphs, integer tables, reference vectors, scorecard."""
@@ -49,6 +54,20 @@ def command(run: Path, output: Path, **options: Any) -> None:
         f"latent difference {parity['max_latent_difference']:.2g} steps, "
         f"{100 * parity['max_symbol_share']:.4g} % of symbols differ"
     )
+    lower = bundle.scorecard.get("precision")
+    if lower is not None:
+        before, after = lower["fp32"]["packet_bytes"], bundle.scorecard["export"]["packet_bytes"]
+        int8 = f", {100 * lower['int8_macs']:.1f} % of its multiply-adds in int8"
+        click.echo(
+            f"{lower['encoder']} encoder{int8 if lower['encoder'] == 'int8' else ''}, "
+            f"{lower['decoder']} decoder: {after:,} bytes where fp32 needs {before:,} at the same "
+            f"distortion ({100 * (after / before - 1):+.2f} %)"
+        )
+    if bundle.manifest.absent:
+        click.echo(
+            f"without {' and '.join(bundle.manifest.absent)}: with this part nobody can "
+            f"{' or '.join(bundle.manifest.cannot)}, and its packets are never gated"
+        )
     profile = bundle.profile
     if not profile["verified"]:
         click.echo(f"rdedge: profile {profile['name']} is {UNVERIFIED}", err=True)

@@ -23,7 +23,10 @@ from rdedge.types import Array
 
 
 class Decoder:
-    """The server's half of a bundle. Arguments as for Encoder."""
+    """The server's half of a bundle. Arguments as for Encoder.
+
+    Raises BundleError for a device's part.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class Decoder:
         threads: int | None = None,
     ) -> None:
         self.bundle = Bundle.of(bundle)
+        self.bundle.require_whole("decoding")
         self.manifest = self.bundle.manifest
         self.spec = self.manifest.sample
         self.runner = open_runner(Part.of(self.bundle, "decoder"), backend, threads)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from rdedge.errors import ValueRangeError
-from rdedge.types import Array
+from rdedge.types import Array, SampleSpec
 
 # Samples go through the graphs in blocks that stay in a processor's cache.
 BLOCK_ELEMENTS = 1 << 16
@@ -102,3 +102,12 @@ def enlarge(x: Array, patch: int) -> Array:
     if not down and not right:
         return x
     return np.pad(x, ((0, 0), (0, down), (0, right), (0, 0)), mode="edge")
+
+
+def prepare(x: Array, spec: SampleSpec, patch: int) -> Array:
+    """Samples as the graph wants them, float32: gaps filled, images enlarged to whole patches."""
+    if spec.kind == "series":
+        x = fill_missing(x)[0]
+    if spec.kind == "image":
+        x = enlarge(x, patch)
+    return to_network(x)

@@ -1,24 +1,42 @@
-"""`rdedge check`: a bundle proves itself on this machine, without torch."""
+"""`rdedge check`: a bundle proves itself on this machine, without torch.
+
+Its reference vectors first: what comes after the quantiser must be the same to the bit. Then, for
+each backend at hand, what its networks give beside ONNX Runtime's on the CPU, which every machine
+has and which made the bundle; and every backend's packets through every other's decoder.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from rdedge import config, native
-from rdedge.bundle.bundle import Bundle
+from rdedge import config, metrics, native
+from rdedge.bundle.bundle import Bundle, Reference
 from rdedge.bundle.recipe import Recipe
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
+from rdedge.codec.preprocess import prepare
 from rdedge.coding.rans import Backend
-from rdedge.errors import BundleError, ConfigError, ParityError
+from rdedge.data import sources
+from rdedge.engine.runner import backends_at_hand
+from rdedge.engine.safety import refuse_unsafe
+from rdedge.errors import BundleError, ConfigError, ParityError, RdedgeError
 from rdedge.format.constants import Stream
 from rdedge.format.packet import read_packet
+from rdedge.types import Array
 
+# Beside which all others are measured.
+BASE = "ort-cpu"
 # A bundle states its own limits, but not beyond these.
+_MOST_LATENT_DIFFERENCE = 1.0
 _MOST_SYMBOL_SHARE = 0.05
 _MOST_OUTPUT_DIFFERENCE = 0.1
+_MOST_EXTRA_BYTES = 0.1
+_MOST_SAMPLES = 256
 
 
 @dataclass(frozen=True)
@@ -43,68 +61,240 @@ class Checked:
             )
 
 
-def check(bundle: Bundle) -> list[Checked]:
-    """Redo the reference vectors with every coder at hand and compare with what the bundle says.
-
-    Symbols and bytes after the quantiser must be the same to the bit; what the networks give,
-    within the limits of the bundle's own recipe. Raises BundleError where a part cannot be read.
+@dataclass(frozen=True)
+class Report:
+    """rows: what was redone. notes: what was not, and why. margin: the largest difference of
+    reconstructions between the decoders at hand and the bundle's own, in the units of the data;
+    None in a device's part, which has no decoder.
     """
-    reference, manifest = bundle.reference, bundle.manifest
+
+    rows: tuple[Checked, ...]
+    notes: tuple[str, ...]
+    backends: tuple[str, ...]
+    margin: float | None
+
+    @property
+    def fine(self) -> bool:
+        return all(row.fine for row in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        rows = [vars(row) | {"fine": row.fine} for row in self.rows]
+        return vars(self) | {"fine": self.fine, "rows": rows}
+
+
+@dataclass(frozen=True)
+class _Limits:
+    latents: float
+    symbols: float
+    outputs: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A backend at work. y: latents of the samples; outputs: of the reference symbols, None in a
+    device's part.
+    """
+
+    name: str
+    encoder: Encoder
+    decoder: Decoder | None
+    y: Array
+    symbols: Array
+    packet: bytes
+    outputs: Array | None
+
+
+def check(bundle: Bundle, x: Array | None = None, backends: Sequence[str] | None = None) -> Report:
+    """Redo the reference vectors and compare backends, within the limits of the bundle's recipe.
+
+    x: (N, *shape) to compare backends on, in the source's dtype; None: the reference inputs.
+    backends: names of engine.runner.BACKENDS; None: all at hand. Raises BundleError where a part
+    cannot be read or a graph holds what it may not; MissingError, EngineError for a backend that
+    was asked for by name and cannot run.
+    """
+    notes: list[str] = []
+    if not refuse_unsafe(bundle):
+        notes.append("graphs: onnx is not installed, so nobody looked inside; their hashes fit")
+    if bundle.manifest.absent:
+        notes.append(
+            f"a device's part, without {' and '.join(bundle.manifest.absent)}: nothing is decoded"
+        )
+    rows = _reference(bundle)
+    at_hand = backends_at_hand()
+    for one in at_hand:
+        if not one.there and backends is None:
+            notes.append(f"{one.backend}: not here: {one.why}")
+    names = [one.backend for one in at_hand if one.there] if backends is None else list(backends)
+    names = [BASE, *(name for name in names if name != BASE)]
+    samples = bundle.reference.inputs if x is None else bundle.manifest.sample.check_batch(x)
+    sides: list[_Side] = []
+    for name in names:
+        try:
+            sides.append(_run(bundle, name, samples))
+        except RdedgeError as error:
+            if backends is not None or name == BASE:
+                raise
+            # At hand, and yet it does not run: no note, a finding.
+            rows.append(Checked(f"{name} cannot run: {error}", 1.0, 0.0))
+    limits = _limits(bundle)
+    rows += _of_base(bundle, sides[0], limits)
+    for side in sides[1:]:
+        rows += _beside(bundle, sides[0], side, samples, limits)
+    rows += _crossed(bundle, sides)
+    margins = [m for m in (_margin(bundle.reference, side) for side in sides) if m is not None]
+    running = tuple(side.name for side in sides)
+    return Report(tuple(rows), tuple(notes), running, max(margins, default=None))
+
+
+def samples_from(path: Path, bundle: Bundle, key: str | None = None) -> Array:
+    """The first samples of a file or folder that are alike in shape, at most 256: (N, *shape).
+
+    Raises SourceError, ShapeError.
+    """
+    manifest = bundle.manifest
+    options = sources.ReadOptions(columns=manifest.columns)
+    found: list[Array] = []
+    skipped: list[sources.Skipped] = []
+    for source in sources.read_all([path], skipped, key=key, spec=manifest.sample, options=options):
+        if found and source.samples.shape[1:] != found[0].shape[1:]:
+            continue
+        found.append(source.samples[: _MOST_SAMPLES - sum(map(len, found))])
+        if sum(map(len, found)) >= _MOST_SAMPLES:
+            break
+    return np.concatenate(found)
+
+
+def _limits(bundle: Bundle) -> _Limits:
     try:
-        limits = config.build(bundle.recipe, Recipe, "recipe.json").parity
+        recipe = config.build(bundle.recipe, Recipe, "recipe.json")
     except ConfigError as error:
         raise BundleError(f"recipe.json is damaged: {error}", do="export it again") from error
+    parity = recipe.parity
+    outputs = min(parity.max_output_difference, _MOST_OUTPUT_DIFFERENCE)
+    if np.issubdtype(np.dtype(bundle.manifest.sample.dtype), np.integer):
+        # An integer that rounds the other way differs by one unit, however close the floats were.
+        outputs = max(outputs, 1.0 / min(bundle.manifest.scale.std))
+    return _Limits(
+        min(parity.max_latent_difference, _MOST_LATENT_DIFFERENCE),
+        min(parity.max_symbol_share, _MOST_SYMBOL_SHARE),
+        outputs,
+        min(recipe.quality.max_extra_bytes, _MOST_EXTRA_BYTES),
+    )
+
+
+def _reference(bundle: Bundle) -> list[Checked]:
+    """What comes after the quantiser, by every coder at hand."""
+    reference = bundle.reference
     coders: list[Backend] = ["c", "numpy"] if native.library() is not None else ["numpy"]
-    found: list[Checked] = []
     packet, _ = read_packet(reference.packet)
-    shape = reference.inputs.shape[1:]
-    grid = manifest.grid(shape)
+    grid = bundle.manifest.grid(reference.inputs.shape[1:])
     # What the symbols do not say, such as a mask of missing values.
     coded = (Stream.LATENTS, Stream.ESCAPES)
     beside = {kind: data for kind, data in packet.streams.items() if kind not in coded}
+    found: list[Checked] = []
     for coder in coders:
-        encoder, decoder = Encoder(bundle, coder=coder), Decoder(bundle, coder=coder)
-        packed = encoder.symbol_codec.pack(
+        codec = Encoder(bundle, backend=BASE, coder=coder).symbol_codec
+        packed = codec.pack(
             reference.symbols.reshape(-1),
             len(reference.symbols),
             grid=grid,
             shape=packet.shape,
             streams=beside,
         )
-        decoded = decoder.symbol_codec.unpack(packet, grid)
+        differing = float((codec.unpack(packet, grid) != reference.symbols).sum())
         found += [
             Checked(
                 f"{coder}: bytes of the reference symbols that differ",
                 float(packed != reference.packet),
                 0.0,
             ),
-            Checked(
-                f"{coder}: symbols of the reference packet that differ",
-                float((decoded != reference.symbols).sum()),
-                0.0,
-            ),
+            Checked(f"{coder}: symbols of the reference packet that differ", differing, 0.0),
         ]
-    symbols = encoder.symbols(reference.inputs)
-    differing = float((symbols != reference.symbols).mean())
-    outputs = decoder.reconstruct(reference.symbols, shape).astype(np.float64)
-    deviation = np.asarray(manifest.scale.std)
+    return found
+
+
+def _run(bundle: Bundle, name: str, x: Array) -> _Side:
+    manifest, reference = bundle.manifest, bundle.reference
+    encoder = Encoder(bundle, backend=name)
+    y = encoder.runner.run(prepare(x, encoder.spec, manifest.patch))
+    decoder = outputs = None
+    if not manifest.absent:
+        decoder = Decoder(bundle, backend=name)
+        outputs = decoder.reconstruct(reference.symbols, reference.inputs.shape[1:])
+    symbols = encoder.symbols(x)
+    return _Side(encoder.runner.name, encoder, decoder, y, symbols, encoder.encode(x), outputs)
+
+
+def _of_base(bundle: Bundle, base: _Side, limits: _Limits) -> list[Checked]:
+    """The backend that made the bundle, on this machine, beside the bundle's own vectors."""
+    reference = bundle.reference
+    again = base.encoder.symbols(reference.inputs)
+    share = float((again != reference.symbols).mean())
+    found = [Checked(f"{base.name}: share of symbols that differ", share, limits.symbols)]
+    return found + _outputs(bundle, base, limits)
+
+
+def _outputs(bundle: Bundle, side: _Side, limits: _Limits) -> list[Checked]:
+    expected = bundle.reference.outputs
+    if side.outputs is None or expected is None:
+        return []
     # Missing values are no outputs of the graph.
-    difference = float(np.nanmax(np.abs(outputs - reference.outputs) / deviation))
-    # An integer that rounds the other way differs by one unit, however close the floats were.
-    unit = 1.0 if np.issubdtype(reference.outputs.dtype, np.integer) else 0.0
-    output_limit = max(
-        min(limits.max_output_difference, _MOST_OUTPUT_DIFFERENCE), unit / float(deviation.min())
-    )
-    return [
-        *found,
+    difference = np.abs(side.outputs.astype(np.float64) - expected)
+    value = float(np.nanmax(difference / np.asarray(bundle.manifest.scale.std)))
+    what = f"{side.name}: largest difference of reconstructions, in standard deviations"
+    return [Checked(what, value, limits.outputs)]
+
+
+def _beside(bundle: Bundle, base: _Side, side: _Side, x: Array, limits: _Limits) -> list[Checked]:
+    """A backend beside the base: networks within tolerances, and what that costs."""
+    manifest = bundle.manifest
+    step = manifest.levels[0].step
+    found = [
         Checked(
-            f"{encoder.runner.name}: share of symbols that differ",
-            differing,
-            min(limits.max_symbol_share, _MOST_SYMBOL_SHARE),
+            f"{side.name}: largest latent difference, in quantiser steps",
+            float(np.abs(side.y - base.y).max()) / step,
+            limits.latents,
         ),
         Checked(
-            f"{decoder.runner.name}: largest difference of reconstructions, in standard deviations",
-            difference,
-            output_limit,
+            f"{side.name}: share of symbols that differ",
+            float((side.symbols != base.symbols).mean()),
+            limits.symbols,
+        ),
+        Checked(
+            f"{side.name}: more bytes than {base.name}, as a share",
+            len(side.packet) / len(base.packet) - 1.0,
+            limits.bytes,
         ),
     ]
+    if base.decoder is not None and side.decoder is not None:
+        metric = manifest.bound.metric
+        ours, theirs = (
+            metrics.mean(metric, [x], [one.decoder.decode(one.packet)], manifest.scale)
+            for one in (base, side)
+            if one.decoder is not None
+        )
+        worse = ours - theirs if manifest.bound.is_minimum else theirs - ours
+        what = f"{side.name}: {metric} worse than {base.name}'s {ours:.4g}, as a share"
+        found.append(Checked(what, worse / max(abs(ours), 1e-12), limits.bytes))
+    return found + _outputs(bundle, side, limits)
+
+
+def _crossed(bundle: Bundle, sides: list[_Side]) -> list[Checked]:
+    """Every backend's packet by every other's decoder: the symbols that its encoder meant."""
+    found = []
+    for sender in sides:
+        packet, _ = read_packet(sender.packet)
+        shape = packet.shape or bundle.manifest.sample.shape
+        for receiver in sides:
+            unpacked = receiver.encoder.symbol_codec.unpack(packet, bundle.manifest.grid(shape))
+            what = f"{sender.name} -> {receiver.name}: symbols that differ"
+            found.append(Checked(what, float((unpacked != sender.symbols).sum()), 0.0))
+    return found
+
+
+def _margin(reference: Reference, side: _Side) -> float | None:
+    """The largest difference of reconstructions, in the units of the data."""
+    if side.outputs is None or reference.outputs is None:
+        return None
+    return float(np.nanmax(np.abs(side.outputs.astype(np.float64) - reference.outputs)))

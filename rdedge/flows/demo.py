@@ -92,7 +92,7 @@ def _tour(
         f"{bundle.manifest.encoder.macs:,} multiply-adds a sample\n"
     )
     say(f"$ rdedge check {rdb}")
-    for one in check(bundle):
+    for one in check(bundle).rows:
         say(f"{'fine' if one.fine else 'WRONG'}  {one.what}: {one.value:.3g}")
         one.require()
     say(f"\n$ rdedge compress -b {rdb} {held_out} -o {rdz}")

@@ -55,7 +55,9 @@ def _bundle(bundle: Bundle, size: int) -> dict[str, Any]:
         "decoder": vars(m.decoder),
         "graph": {"opset": m.opset, "precision": m.precision},
         "profile": bundle.profile.get("name"),
-        "members": {name: member.bytes for name, member in m.members.items()},
+        "members": {name: len(data) for name, data in bundle.members.items()},
+        "absent": list(m.absent),
+        "cannot": list(m.cannot),
         "scorecard": bundle.scorecard,
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rdedge import canonical, metrics
-from rdedge.codec.preprocess import enlarge, fill_missing, from_network, to_network
+from rdedge.codec.preprocess import from_network, prepare
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
@@ -33,15 +33,6 @@ from rdedge.types import Array, Bound, SampleSpec
 # Above this many elements of held-out data a step is looked for near 1 only.
 _SCAN_ELEMENTS = 1 << 20
 _BATCH_ELEMENTS = 1 << 21
-
-
-def prepare(x: Array, spec: SampleSpec, patch: int) -> Array:
-    """Samples as the graph wants them, float32: gaps filled, images enlarged to whole patches."""
-    if spec.kind == "series":
-        x = fill_missing(x)[0]
-    if spec.kind == "image":
-        x = enlarge(x, patch)
-    return to_network(x)
 
 
 @torch.no_grad()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -13,34 +9,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from rdedge import canonical, metrics
+from rdedge import canonical
 from rdedge._version import __version__
 from rdedge.bundle.bundle import Bundle, npy_bytes
 from rdedge.bundle.manifest import Half, Level, Manifest
 from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
-from rdedge.codec.decoder import Decoder
-from rdedge.codec.encoder import Encoder
-from rdedge.coding.quantiser import dequantise, quantise
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing
-from rdedge.errors import BoundMissedError, MissingError, ParityError
-from rdedge.host.datasets import Basis, Parts, Samples, load_again
-from rdedge.host.evaluate import analyse, entropy_model, prepare, synthesise
+from rdedge.errors import BoundMissedError
+from rdedge.host.datasets import Basis, load_again
+from rdedge.host.evaluate import entropy_model
 from rdedge.host.fit import Latents
+from rdedge.host.graphs import to_onnx
+from rdedge.host.lower import lower, refuse_cost, refuse_precision
 from rdedge.host.models.base import Model, parameters
+from rdedge.host.proof import coders, latents_of_graph, measure, parity
 from rdedge.host.runs import RunFolder
 from rdedge.types import Array, SampleSpec
 
-# Elements that go through a graph at a time.
-_BATCH_ELEMENTS = 1 << 20
+# Members that are not known yet.
+_UNKNOWN = dict.fromkeys(
+    (
+        "scorecard.json",
+        "reference/inputs.npy",
+        "reference/symbols.npy",
+        "reference/packet.bin",
+        "reference/outputs.npy",
+    ),
+    b"",
+)
 # Latents whose tables are fitted are never decoded.
 _NOTHING: Callable[..., list[Array]] = lambda y_hat, shapes: []  # noqa: E731
-# Images that parity is measured on.
-_PARITY_BATCHES = 16
 
 
 def export(
@@ -54,13 +55,15 @@ def export(
     held_out_data: str | None = None,
     held_out_key: str | None = None,
     allow_missed: bool = False,
+    device_only: bool = False,
     force: bool = False,
 ) -> Bundle:
     """Export the run folder to the bundle `output`.
 
     target: a profile of devices/, or a .toml. recipe: one of export/, or a .toml; None takes the
     profile's. data, held_out_data: where they are now, if they have moved. allow_missed: export
-    even if the bound is not met on held-out data. Raises BoundMissedError where it is not,
+    even if the bound is not met on held-out data. device_only: without what only a server needs;
+    the codec stays the same. Raises BoundMissedError where it is not,
     TrainingError for an unfinished or altered run, ParityError where torch and ONNX Runtime differ
     by more than the recipe allows.
     """
@@ -80,13 +83,15 @@ def export(
             expected=str(bound),
             do="train with a bound that can be met, or export it all the same with --allow-missed",
         )
+    if device_only:
+        bundle = bundle.device_part()
     bundle.write(Path(output), force=force)
     return bundle
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A finished run with its graphs exported, before its tables are fitted."""
+    """A finished run with its graphs exported in fp32, before its tables are fitted."""
 
     basis: Basis
     model: Model
@@ -102,6 +107,7 @@ class Draft:
         """Read a run, export its graphs. where: as load_again takes it. Raises as export does."""
         profile = load_profile(target)
         effective = load_recipe(recipe or profile.recipe)
+        refuse_precision(effective, profile)
         folder = RunFolder(run)
         description, card = folder.description(), folder.read_json("scorecard.json")
         with folder.reading("scorecard.json"):
@@ -129,26 +135,76 @@ class Draft:
             encoder=Half(parameters(model.g_a), model.config.encoder_macs),
             decoder=Half(parameters(model.g_s), model.config.decoder_macs),
             opset=effective.graph.opset,
-            precision=effective.graph.precision,
+            precision="fp32",
             created_by=f"rdedge {__version__}",
             identity="0" * 64,
             members={},
         )
-        shapes = _example_shapes(model, spec)
+        shapes, opset = _example_shapes(model, spec), effective.graph.opset
         members = {
-            "encoder.onnx": to_onnx(model.g_a, *shapes[0], "x", "y", effective),
-            "decoder.onnx": to_onnx(model.g_s, *shapes[1], "y_hat", "x_hat", effective),
+            "encoder.onnx": to_onnx(model.g_a, *shapes[0], "x", "y", opset),
+            "decoder.onnx": to_onnx(model.g_s, *shapes[1], "y_hat", "x_hat", opset),
             "profile.json": canonical.dumps(profile.to_json()),
             "recipe.json": canonical.dumps(effective.to_json()),
         }
         return Draft(basis, model, manifest, members, card, effective)
 
     def bundle(self, factor: float = 1.0) -> Bundle:
-        """The bundle, its quantiser step multiplied by factor and its tables fitted to that."""
+        """The bundle, its quantiser step multiplied by factor and its tables fitted to that; in a
+        lower precision the step that gives the distortion of the fp32 graphs.
+
+        Raises ParityError where a limit of the recipe is crossed.
+        """
         step = float(np.float32(self.manifest.levels[0].step * factor))
         manifest = replace(self.manifest, levels=(Level(step),))
-        parts = self.basis.parts
-        return _complete(manifest, self.members, self.model, parts, self.card, self.recipe)
+        plain = self._complete(manifest, self.members)
+        if set(self.recipe.graph.of_halves.values()) == {"fp32"}:
+            return plain
+        manifest, graphs, facts = lower(plain, self.recipe, self.basis.parts, _unfitted)
+        more = {"parity": plain.scorecard["parity"], "precision": facts}
+        found = self._complete(manifest, self.members | graphs, more)
+        refuse_cost(self.recipe, facts["fp32"], found.scorecard["export"])
+        return found
+
+    def _complete(
+        self, manifest: Manifest, members: dict[str, bytes], more: dict[str, Any] | None = None
+    ) -> Bundle:
+        """Fit the tables on what the exported encoder gives, add reference vectors and scorecard.
+
+        more: of the scorecard, in place of the parity with torch.
+        """
+        model, parts, recipe = self.model, self.basis.parts, self.recipe
+        encoder, _ = coders(_unfitted(manifest, members))
+        quantisers = None if model.layout is None else model.layout.quantisers
+        train, validation = (
+            Latents(latents_of_graph(encoder, samples), samples, _NOTHING, quantisers)
+            for samples in (parts.train, parts.validation)
+        )
+        step = manifest.levels[0].step
+        selection, tables = entropy_model(model, train, validation, step, manifest.rounding)
+        members = members | {"tables.bin": tables.to_bytes(), "selection.bin": selection.to_bytes()}
+        encoder, decoder = coders(Bundle.make(manifest, members | _UNKNOWN))
+        if more is None:
+            more = {"parity": parity(model, encoder, decoder, parts.held_out, recipe)}
+        scorecard = {
+            "training": self.card,
+            "export": measure(encoder, decoder, parts.held_out),
+            **more,
+        }
+        inputs = np.ascontiguousarray(parts.held_out[0][: recipe.reference.samples])
+        packet = encoder.encode(inputs)
+        symbols = encoder.symbols(inputs)
+        return Bundle.make(
+            manifest,
+            members
+            | {
+                "scorecard.json": canonical.dumps(scorecard),
+                "reference/inputs.npy": npy_bytes(inputs),
+                "reference/symbols.npy": npy_bytes(symbols),
+                "reference/packet.bin": packet,
+                "reference/outputs.npy": npy_bytes(decoder.decode(packet)),
+            },
+        )
 
 
 def _refuse_other_model(planned: dict[str, Any], card: dict[str, Any]) -> None:
@@ -172,206 +228,11 @@ def _example_shapes(
     return (image, (0, 1, 2)), ((2, 3, 4, latents), (0, 1, 2))
 
 
-def _complete(
-    manifest: Manifest,
-    members: dict[str, bytes],
-    model: Model,
-    parts: Parts,
-    card: dict[str, Any],
-    recipe: Recipe,
-) -> Bundle:
-    """Fit the tables on what the exported encoder gives, measure parity, add reference vectors."""
-    # The tables are needed to open an Encoder; these stand in until it has seen the training data.
-    draft = dict.fromkeys(
-        (
-            "scorecard.json",
-            "reference/inputs.npy",
-            "reference/symbols.npy",
-            "reference/packet.bin",
-            "reference/outputs.npy",
-        ),
-        b"",
-    )
+def _unfitted(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
+    """A bundle whose networks run; its tables stand in until training data has been seen."""
     tables = tables_from_counts([0] * manifest.latents, [np.ones(2)] * manifest.latents)
     plain = {
         "tables.bin": tables.to_bytes(),
         "selection.bin": Selection.plain(manifest.latents).to_bytes(),
     }
-    encoder = Encoder(Bundle.make(manifest, members | draft | plain))
-    step, layout = manifest.levels[0].step, model.layout
-    train, validation = (
-        Latents(_latents(encoder, p), p, _NOTHING, None if layout is None else layout.quantisers)
-        for p in (parts.train, parts.validation)
-    )
-    selection, tables = entropy_model(model, train, validation, step, manifest.rounding)
-    members = members | {"tables.bin": tables.to_bytes(), "selection.bin": selection.to_bytes()}
-    bundle = Bundle.make(manifest, members | draft)
-    encoder, decoder = Encoder(bundle), Decoder(bundle)
-    scorecard = {
-        "training": card,
-        "parity": parity(model, encoder, decoder, parts.held_out, recipe),
-        "export": measure(encoder, decoder, parts.held_out),
-    }
-    inputs = np.ascontiguousarray(parts.held_out[0][: recipe.reference.samples])
-    packet = encoder.encode(inputs)
-    symbols = encoder.symbols(inputs)
-    return Bundle.make(
-        manifest,
-        members
-        | {
-            "scorecard.json": canonical.dumps(scorecard),
-            "reference/inputs.npy": npy_bytes(inputs),
-            "reference/symbols.npy": npy_bytes(symbols),
-            "reference/packet.bin": packet,
-            "reference/outputs.npy": npy_bytes(decoder.decode(packet)),
-        },
-    )
-
-
-def _latents(encoder: Encoder, samples: Samples) -> list[Array]:
-    """What the exported encoder makes of samples: (n, *grid, L) float32 for each batch."""
-    manifest = encoder.manifest
-    found = []
-    for x in samples:
-        step = max(1, _BATCH_ELEMENTS // max(1, math.prod(x.shape[1:])))
-        parts = [
-            encoder.runner.run(prepare(x[i : i + step], encoder.spec, manifest.patch))
-            for i in range(0, len(x), step)
-        ]
-        found.append(np.concatenate(parts))
-    return found
-
-
-def to_onnx(
-    half: nn.Module,
-    shape: tuple[int, ...],
-    free: tuple[int, ...],
-    input_name: str,
-    output_name: str,
-    recipe: Recipe,
-) -> bytes:
-    """One half as a self-contained ONNX graph with free axes; the same half, the same bytes.
-
-    shape: of an example input, (batch, ...); free: which of its axes may have any size.
-    """
-    try:
-        import onnx
-        import onnxscript  # noqa: F401  torch.onnx needs it
-    except ImportError as error:
-        raise MissingError(
-            f"{error.name} is not installed", do="pip install 'rdedge[export]'"
-        ) from error
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        # The exporter warns of its own internals; what it made is checked below and by parity.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            half.eval(),
-            (torch.zeros(shape),),
-            dynamo=True,
-            opset_version=recipe.graph.opset,
-            input_names=[input_name],
-            output_names=[output_name],
-            verbose=False,
-            dynamic_shapes=(dict.fromkeys(free, torch.export.Dim.DYNAMIC),),
-        )
-    assert program is not None
-    model = onnx.load_from_string(program.model_proto.SerializeToString())
-    _strip(model)
-    onnx.checker.check_model(model, full_check=True)
-    buffer = io.BytesIO()
-    onnx.save_model(model, buffer)
-    return buffer.getvalue()
-
-
-def _strip(model: Any) -> None:
-    """Remove what the exporter notes of the machine it ran on: paths, stack traces, versions."""
-    model.doc_string = model.producer_version = ""
-    model.producer_name = "rdedge"
-    del model.metadata_props[:]
-    for function in model.functions:
-        function.doc_string = ""
-    graph = model.graph
-    graph.name, graph.doc_string = "rdedge", ""
-    del graph.metadata_props[:]
-    for item in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        item.doc_string = ""
-        del item.metadata_props[:]
-
-
-def parity(
-    model: Model, encoder: Encoder, decoder: Decoder, samples: Samples, recipe: Recipe
-) -> dict[str, Any]:
-    """Torch against ONNX Runtime on samples, in batches (n, *shape).
-
-    Latents in quantiser steps, symbols as a share, reconstructions in standard deviations of the
-    training data. Raises ParityError where a limit of the recipe is crossed.
-    """
-    manifest, spec = encoder.manifest, encoder.spec
-    step, quantisers = manifest.levels[0].step, encoder.bundle.selection.quantisers
-    samples = samples[:_PARITY_BATCHES]
-    ours = analyse(model, samples, spec)
-    theirs = _latents(encoder, samples)
-    symbols, other = (
-        [
-            quantise(y.reshape(-1), step, manifest.rounding, quantisers=quantisers).reshape(y.shape)
-            for y in latents
-        ]
-        for latents in (ours, theirs)
-    )
-    y_hat = [dequantise(s, step, quantisers) for s in symbols]
-    shapes = [x.shape[1:] for x in samples]
-    outputs = synthesise(model, y_hat, shapes, "float32")
-    grids = [manifest.grid(shape) for shape in shapes]
-    worst = 0.0
-    for y, x_hat, grid, shape in zip(y_hat, outputs, grids, shapes, strict=True):
-        rows = max(1, _BATCH_ELEMENTS // math.prod(shape))
-        for i in range(0, len(y), rows):
-            block = decoder.runner.run(np.ascontiguousarray(y[i : i + rows]))
-            block = block[:, : shape[0], : shape[1]] if grid else block
-            difference = x_hat[i : i + rows] - block.reshape(-1, *shape)
-            worst = max(worst, float(np.abs(difference / np.asarray(manifest.scale.std)).max()))
-    count = sum(s.size for s in symbols)
-    differ = sum(int((a != b).sum()) for a, b in zip(symbols, other, strict=True))
-    pairs = zip(ours, theirs, strict=True)
-    found = {
-        "max_latent_difference": max(float(np.abs(a - b).max()) for a, b in pairs) / step,
-        "max_symbol_share": differ / count,
-        "max_output_difference": worst,
-    }
-    for name, value in found.items():
-        limit = getattr(recipe.parity, name)
-        if not value <= limit:
-            raise ParityError(
-                f"torch and {encoder.runner.name} differ: {name.removeprefix('max_')} is {value:g}",
-                expected=f"at most {limit:g}, by the recipe",
-                do="look for saturated weights, or raise the limit in the recipe on purpose",
-            )
-    tested = sum(map(len, samples))
-    return {"backends": ["torch", encoder.runner.name], "samples": tested, **found}
-
-
-def measure(encoder: Encoder, decoder: Decoder, samples: Samples) -> dict[str, Any]:
-    """What the bundle itself does on held-out samples: actual bytes and distortion.
-
-    A window or an image is a packet of its own; vectors share one.
-    """
-    manifest = encoder.manifest
-    sent: list[bytes] = []
-    x_hat: list[Array] = []
-    for x in samples:
-        rows = len(x) if manifest.sample.kind == "vector" else 1
-        made = [
-            encoder.encode(np.ascontiguousarray(x[i : i + rows])) for i in range(0, len(x), rows)
-        ]
-        sent += made
-        x_hat.append(np.concatenate([decoder.decode(packet) for packet in made]))
-    distortion = metrics.mean(manifest.bound.metric, samples, x_hat, manifest.scale)
-    size, elements = sum(map(len, sent)), sum(x.size for x in samples)
-    return {
-        "samples": sum(map(len, samples)),
-        "packets": len(sent),
-        "packet_bytes": size,
-        "bits_per_element": {"value": 8.0 * size / elements, "kind": "actual"},
-        "distortion": {"metric": manifest.bound.metric, "value": canonical.finite(distortion)},
-    }
+    return Bundle.make(manifest, members | plain | _UNKNOWN)

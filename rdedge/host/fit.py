@@ -99,13 +99,14 @@ def fit_step(
     scale: metrics.Scale,
     rounding: float = NEAREST,
     near: bool = False,
+    start: float = 1.0,
 ) -> tuple[float, float] | None:
     """The largest step at which the mean bound is met, and the distortion there; None if there is
     none down to 1/64 of the step trained with.
 
-    near: look around 1 only, taking distortion to grow with the step. Otherwise, since it need not
-    be monotone, a grid is scanned from above and the gap under the first that meets the bound is
-    refined.
+    near: look around start only, taking distortion to grow with the step. Otherwise, since it need
+    not be monotone, a grid is scanned from above and the gap under the first that meets the bound
+    is refined.
     """
     # A hair inside the bound: the exported graphs round a little differently.
     hair = _HAIR * bound.value * (1.0 if bound.is_minimum else -1.0)
@@ -115,7 +116,7 @@ def fit_step(
         x_hat = latents.decoded(step, rounding)
         return metrics.mean(bound.metric, latents.x, x_hat, scale)
 
-    found = (_bracket if near else _scan)(distortion, bound)
+    found = _bracket(distortion, bound, start) if near else _scan(distortion, bound)
     if found is None:
         return None
     low, high, value = found
@@ -162,13 +163,13 @@ def _upwards(
 
 
 def _bracket(
-    distortion: Callable[[float], float], bound: Bound
+    distortion: Callable[[float], float], bound: Bound, start: float
 ) -> tuple[float, float, float] | None:
-    """The same, walking from 1 up or down."""
-    step, value = 1.0, distortion(1.0)
+    """The same, walking from start up or down."""
+    step, value = start, distortion(start)
     if bound.met_by(value):
         return _upwards(distortion, bound, step, value, _NEAR)
-    while step > _STEPS[0]:
+    while step > start * _STEPS[0]:
         step /= _NEAR
         value = distortion(step)
         if bound.met_by(value):

@@ -143,7 +143,7 @@ def test_figures_without_a_source_are_refused(tmp_path, table, source):
         ("bandwidth_gb_s = 68", "bandwidth_gb_s = nan", "bandwidth_gb_s is nan"),
         ("cuda_cores = 1024", "cuda_cores = 0", "cuda_cores is 0"),
         ("dla = 0", "dla = -1", "dla is -1"),
-        ('"fp16"', '"fp17"', "precision 'fp17'"),
+        ('"fp16", "int8"', '"fp17", "int8"', "precision 'fp17'"),
         ('["fp32", "fp16", "int8"]', "[]", "precisions is empty"),
         ('"p3767-0003"', '"3767-0003"', "part number '3767-0003'"),
         ('python = "3.10"', 'python = "three"', "python is 'three'"),

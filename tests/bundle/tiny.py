@@ -5,6 +5,7 @@ Two latents, samples of three uint8.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import cache
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from rdedge import canonical
 from rdedge.bundle import archive
 from rdedge.bundle.bundle import MANIFEST, Bundle, npy_bytes
-from rdedge.bundle.manifest import Half, Level, Manifest, identity_of, sha256
+from rdedge.bundle.manifest import Half, Level, Manifest, Member, identity_of, sha256
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
@@ -115,5 +116,7 @@ def with_tables(count: int) -> bytes:
     data = tables(count).to_bytes()
     value = manifest_json()
     value["members"]["tables.bin"] = {"bytes": len(data), "sha256": sha256(data)}
-    value["identity"] = identity_of(bundle().manifest, members(**{"tables.bin": data}))
+    manifest = bundle().manifest
+    listed = manifest.members | {"tables.bin": Member(len(data), sha256(data))}
+    value["identity"] = identity_of(dataclasses.replace(manifest, members=listed))
     return packed(manifest=value, replace={"tables.bin": data})

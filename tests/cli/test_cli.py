@@ -161,7 +161,8 @@ def test_check_passes_and_fails(
     altered.write(tmp_path / "altered.rdb")
     assert run(["check", str(tmp_path / "altered.rdb"), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert any(not one["fine"] for one in found)
+    assert not found["fine"]
+    assert any(not one["fine"] for one in found["rows"])
 
 
 def test_savings_as_table_json_and_picture(

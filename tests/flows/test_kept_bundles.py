@@ -19,7 +19,7 @@ def test_there_are_some() -> None:
 @pytest.mark.parametrize("path", BUNDLES, ids=lambda p: p.stem)
 def test_a_kept_bundle_proves_itself(path: Path) -> None:
     bundle = Bundle.read(path)
-    for one in check(bundle):
+    for one in check(bundle).rows:
         one.require()
     assert bundle.scorecard["training"]["met"]
     # Its name says what it reached: decibels.

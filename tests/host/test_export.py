@@ -59,7 +59,7 @@ def test_parity_sees_a_difference(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ONNX encoder that is off by a hundredth of a latent must not leave the house."""
-    import rdedge.host.export as module
+    import rdedge.host.proof as module
 
     real = module.analyse
 

@@ -92,10 +92,9 @@ def _network(channels: int, layers: int, width: int) -> nn.Sequential:
 
 
 class _Filter(nn.Module):
-    """z: (N, channels, T) -> the same and what the network adds.
+    """z: (N, channels, T), without its mean in the window -> the same and what the network adds.
 
-    The network sees what is left of a channel without its mean in the window, in standard
-    deviations and never beyond some of them: levels may drift without end.
+    The network sees it in standard deviations and never beyond some of them.
     """
 
     spread: Tensor
@@ -106,8 +105,8 @@ class _Filter(nn.Module):
         self.register_buffer("spread", torch.ones(channels, 1))
 
     def forward(self, z: Tensor) -> Tensor:
-        seen = (z - z.mean(dim=2, keepdim=True)) / self.spread
-        added: Tensor = z + self.network(seen.clamp(-_FARTHEST, _FARTHEST))
+        seen = (z / self.spread).clamp(-_FARTHEST, _FARTHEST)
+        added: Tensor = z + self.network(seen)
         return added
 
 
@@ -129,7 +128,8 @@ class _ConvDecoder(Decoder):
 
     def filtered(self, z: Tensor) -> Tensor:
         """z: (N, channels, T)."""
-        added: Tensor = self.filter(z)
+        level = z.mean(dim=2, keepdim=True)
+        added: Tensor = self.filter(z - level) + level
         return added
 
 

@@ -5,7 +5,8 @@ that it pays, the channels go through a Karhunen-Loeve transform first. One quan
 all, which is reverse water-filling. A channel that lives on a lattice (a sensor with few levels)
 may stay in the time domain: its whole numbers, less the level of the window, are coded as they are.
 
-    x -> (x - mean) / unit -> MatMul over channels -> MatMul over time -> y
+    x -> (x - mean) / unit -+-> less its mean in the window -> over channels -> over time -+-> y
+                            +-> that mean, over channels, to the first coefficient -------+
 
 The latents of a channel are a group whose first one is its mean; see host/classes.py.
 """
@@ -101,20 +102,30 @@ class _Half(nn.Module):
             self.register_buffer("origin", torch.zeros(e))
 
     def filtered(self, z: Tensor) -> Tensor:
-        """What a network may add to the mixed channels (N, C', T), in quantiser steps."""
+        """What a network makes of the mixed channels (N, C', T), in quantiser steps; the encoder's
+        come without their means in the window.
+        """
         return z
 
 
 class Encoder(_Half):
-    """g_a: x (N, T, C) -> y (N, L)."""
+    """g_a: x (N, T, C) -> y (N, L).
+
+    The mean of a window goes its own way, in float32 at any precision: levels may drift far beyond
+    what fp16 or int8 resolve to a quantiser step, what is left of a window without it does not.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         parts = []
         if self.mixed:
-            z = self.filtered(((x[:, :, self.mixed] - self.mean) / self.unit).transpose(1, 2))
+            z = ((x[:, :, self.mixed] - self.mean) / self.unit).transpose(1, 2)
+            level = z.mean(dim=2, keepdim=True)
+            rest = self.filtered(z - level)
             if self.klt:
-                z = self.mix.T @ z
-            parts.append((z @ self.basis.T).flatten(1))
+                rest = self.mix.T @ rest
+                level = (self.mix * level).sum(dim=1).unsqueeze(2)
+            # The transform of a constant: sqrt(T) in the first coefficient.
+            parts.append((rest @ self.basis.T + level * self.basis.sum(dim=1)).flatten(1))
         if self.exact:
             k = torch.round((x[:, :, self.exact] - self.origin) / self.lattice)
             level = torch.round(k.mean(dim=1, keepdim=True))

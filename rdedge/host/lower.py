@@ -1,0 +1,128 @@
+"""The fp32 graphs of a bundle -> those of its recipe's precision, at the same distortion.
+
+Judged by what matters: bytes at equal distortion on held-out data, before and after.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rdedge.bundle.bundle import Bundle
+from rdedge.bundle.manifest import Level, Manifest
+from rdedge.bundle.profile import Profile
+from rdedge.bundle.recipe import Recipe
+from rdedge.codec.encoder import Encoder
+from rdedge.codec.preprocess import prepare
+from rdedge.errors import ConfigError, ParityError
+from rdedge.host.datasets import Parts, Samples
+from rdedge.host.fit import Latents, fit_step
+from rdedge.host.precision import convert, int8_share
+from rdedge.host.proof import coders, decoded, latents_of_graph, rounded
+from rdedge.types import Array, Bound
+
+# Elements that int8 is calibrated on, at most, and samples of a batch.
+_ELEMENTS, _BATCH = 1 << 24, 64
+
+
+def refuse_precision(recipe: Recipe, profile: Profile) -> None:
+    """Raise ConfigError where the profile's machine does not run the encoder's precision."""
+    if recipe.graph.precision not in profile.precisions:
+        raise ConfigError(
+            f"precision {recipe.graph.precision!r} for {profile.name}",
+            expected=f"what it runs: {', '.join(profile.precisions)}",
+            do="name another recipe with --recipe, or another target",
+        )
+
+
+def lower(
+    plain: Bundle,
+    recipe: Recipe,
+    parts: Parts,
+    unfitted: Callable[[Manifest, dict[str, bytes]], Bundle],
+) -> tuple[Manifest, dict[str, bytes], dict[str, Any]]:
+    """Manifest with the step that gives the distortion of the plain bundle's graphs; both graphs;
+    what the scorecard says of them.
+
+    unfitted: a bundle whose networks run. Raises ParityError where no step does it, and where too
+    little of the encoder is int8.
+    """
+    quantisers = plain.selection.quantisers
+    encoder, _ = coders(plain)
+    batches = _some(encoder, parts.train, recipe.calibration.samples)
+    y_hat = rounded([encoder.runner.run(x) for x in batches], plain.manifest, quantisers)[1]
+    graphs = {}
+    for half, seen in (("encoder", batches), ("decoder", y_hat)):
+        kept = tuple(e for e in recipe.exceptions if e.half == half)
+        name, precision = f"{half}.onnx", recipe.graph.of_halves[half]
+        graphs[name] = convert(plain.members[name], precision, seen, recipe.calibration, kept)
+    share = int8_share(graphs["encoder.onnx"], batches[0][:1])
+    if recipe.graph.precision == "int8" and share < recipe.quality.min_int8_macs:
+        raise ParityError(
+            f"{100 * share:.1f} % of the encoder's multiply-adds are int8",
+            expected=f"at least {100 * recipe.quality.min_int8_macs:g} %, by the recipe",
+            do="take layers out of [[exceptions]], or lower min_int8_macs on purpose",
+        )
+    manifest = replace(plain.manifest, precision=recipe.graph.precision)
+    before, step = plain.scorecard["export"], manifest.levels[0].step
+    fitted = _step(unfitted(manifest, plain.members | graphs), parts.held_out, before, quantisers)
+    facts = {
+        **recipe.graph.of_halves,
+        "int8_macs": share,
+        "fp32": {"step": step, **before},
+    }
+    return replace(manifest, levels=(Level(fitted),)), graphs, facts
+
+
+def _step(bundle: Bundle, held_out: Samples, before: dict[str, Any], quantisers: Array) -> float:
+    """The largest step at which the bundle's graphs reach the distortion before."""
+    encoder, decoder = coders(bundle)
+    manifest = bundle.manifest
+
+    def synthesis(y_hat: list[Array], shapes: list[tuple[int, ...]]) -> list[Array]:
+        return decoded(decoder, y_hat, shapes, manifest.sample.dtype)
+
+    latents = Latents(latents_of_graph(encoder, held_out), held_out, synthesis, quantisers)
+    target = Bound(manifest.bound.metric, before["distortion"]["value"])
+    start = manifest.levels[0].step
+    fitted = fit_step(latents, target, manifest.scale, manifest.rounding, near=True, start=start)
+    if fitted is None:
+        raise ParityError(
+            f"the {manifest.precision} encoder reaches the distortion of the fp32 graphs at no "
+            "quantiser step",
+            expected=str(target),
+            do="name the worst layers under [[exceptions]] in the recipe, or take fp16",
+        )
+    return fitted[0]
+
+
+def refuse_cost(recipe: Recipe, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Raise ParityError where bytes at equal distortion grew by more than the recipe allows."""
+    extra = after["packet_bytes"] / before["packet_bytes"] - 1.0
+    if extra > recipe.quality.max_extra_bytes:
+        raise ParityError(
+            f"the {recipe.graph.precision} encoder needs {100 * extra:.2f} % more bytes at equal "
+            f"distortion: {after['packet_bytes']:,} after {before['packet_bytes']:,}",
+            expected=f"at most {100 * recipe.quality.max_extra_bytes:g} %, by the recipe",
+            do="try another method of calibration, name the worst layers under [[exceptions]], or "
+            "raise max_extra_bytes on purpose",
+        )
+
+
+def _some(encoder: Encoder, samples: Samples, count: int) -> list[Array]:
+    """So many training samples, evenly spread, as the graph takes them: (n, ...) float32 each."""
+    of = [(batch, i) for batch, x in enumerate(samples) for i in range(len(x))]
+    elements = max(1, math.prod(samples[0].shape[1:]))
+    count = max(1, min(count, len(of), _ELEMENTS // elements))
+    chosen = [of[i] for i in np.linspace(0, len(of) - 1, count).astype(np.int64)]
+    found: list[Array] = []
+    for batch in dict.fromkeys(batch for batch, _ in chosen):
+        rows = [i for b, i in chosen if b == batch]
+        for i in range(0, len(rows), _BATCH):
+            some = samples[batch][rows[i : i + _BATCH]]
+            found.append(prepare(some, encoder.spec, encoder.manifest.patch))
+    return found
