@@ -67,8 +67,9 @@ class Shapes:
                 f"a size for samples of kind {bundle.manifest.sample.kind}",
                 do="leave it away: only images have one",
             )
-        height, _, width = size.partition("x")
-        sides = [Range.parse(side, "a size of") for side in (height, width or height)]
+        height, cross, width = size.partition("x")
+        both = (height, width if cross else height)
+        sides = [Range.parse(side, "a size of") for side in both]
         return replace(shapes, height=sides[0], width=sides[1])
 
 
