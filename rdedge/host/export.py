@@ -18,6 +18,7 @@ from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing
+from rdedge.engine.safety import refuse_unsafe
 from rdedge.errors import BoundMissedError
 from rdedge.host.datasets import Basis, load_again
 from rdedge.host.evaluate import entropy_model
@@ -83,6 +84,7 @@ def export(
             expected=str(bound),
             do="train with a bound that can be met, or export it all the same with --allow-missed",
         )
+    refuse_unsafe(bundle)
     if device_only:
         bundle = bundle.device_part()
     bundle.write(Path(output), force=force)
