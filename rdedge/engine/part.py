@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from rdedge.bundle.bundle import Bundle
@@ -100,7 +101,7 @@ class Part:
     def what(self) -> str:
         return f"{self.half}.onnx"
 
-    @property
+    @cached_property
     def graph_sha256(self) -> str:
         return sha256(self.graph)
 
@@ -119,8 +120,8 @@ class Part:
         graph = bundle.members.get(f"{half}.onnx")
         if graph is None:
             raise BundleError(
-                f"the bundle holds no {half}.onnx",
-                do="take the whole bundle: this one is for devices only",
+                f"the bundle holds no {half}.onnx: it is a device's part",
+                do=f"take the whole bundle where a {half} is needed",
             )
         manifest = bundle.manifest
         shapes = shapes or default_shapes(bundle)

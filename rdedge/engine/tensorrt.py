@@ -33,8 +33,8 @@ VARIABLE = "RDEDGE_TENSORRT"
 OLDEST = 10
 # Module -> distributions that bring it.
 MODULES = {
-    "tensorrt": ("tensorrt",),
-    "tensorrt_rtx": ("tensorrt_rtx",),
+    "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+    "tensorrt_rtx": ("tensorrt_rtx", "tensorrt-rtx-cu13"),
     "tensorrt_rtx_bindings": ("tensorrt-rtx-cu13-bindings",),
 }
 _LIBRARIES = "onnxruntime_ep_nv_tensorrt_rtx"
@@ -147,7 +147,7 @@ def load(name: str) -> Any:
         raise MissingError(
             f"{name} is installed but cannot be loaded: {str(error).splitlines()[0]}",
             do="install the libraries that it names, or both packages in versions that belong "
-            "together",
+            f"together; or set {VARIABLE} to another of {', '.join(MODULES)}",
         ) from error
 
 

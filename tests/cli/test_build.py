@@ -137,3 +137,15 @@ def test_from_the_cache_it_loads_neither_tensorrt_nor_torch(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert [one["cached"] for one in json.loads(done.stdout)] == [True, True]
+
+
+def test_of_a_devices_part_the_encoder_alone_is_built(tmp_path, capsys):
+    path = tmp_path / "device.rdb"
+    make.bundle().device_part().write(path)
+    assert run(["build", str(path), "--sm", "8.6", "--json"]) == 0
+    assert [one["half"] for one in json.loads(capsys.readouterr().out)] == ["encoder"]
+    # The whole bundle's encoder is the same one.
+    assert run(["build", written(tmp_path), "--sm", "8.6", "--json"]) == 0
+    assert [one["cached"] for one in json.loads(capsys.readouterr().out)] == [True, False]
+    assert run(["build", str(path), "--sm", "8.6", "--half", "decoder"]) == 1
+    assert "holds no decoder.onnx: it is a device's part" in capsys.readouterr().err
