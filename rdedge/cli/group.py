@@ -20,6 +20,7 @@ COMMANDS = {
     "export": ("export", "Turn a finished run into a bundle for a device."),
     "build": ("build", "Let TensorRT build engines for this GPU, or find them in the cache."),
     "check": ("check", "Let a bundle prove itself on this machine."),
+    "bench": ("bench", "How fast a bundle runs here, beside its parity."),
     "compress": ("compress", "Files, folders or a pipe into one container."),
     "decompress": ("decompress", "A container back into files."),
     "inspect": ("inspect", "Show a bundle, a container or a packet."),
