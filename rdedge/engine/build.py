@@ -67,15 +67,20 @@ def build_engine(
         config = _config(trt, builder, options, found, sm)
         if config.add_optimization_profile(_profile(builder, network, part)) < 0:
             raise tensorrt.failure(f"{found} refuses the shapes of {part.what}", errors)
-        cache = None
         # TensorRT for RTX measures nothing while it builds.
         if not found.rtx:
-            cache = config.create_timing_cache(timing)
-            config.set_timing_cache(cache, False)
+            _remember(config, timing)
         engine = builder.build_serialized_network(network, config)
         if engine is None:
             raise tensorrt.failure(f"{found} builds no engine from {part.what}", errors)
-        return bytes(engine), b"" if cache is None else bytes(cache.serialize())
+        kept = None if found.rtx else config.get_timing_cache()
+        return bytes(engine), b"" if kept is None else bytes(kept.serialize())
+
+
+def _remember(config: Any, timing: bytes) -> None:
+    """Start from the timings of an earlier build, if TensorRT takes them, else from none."""
+    if not config.set_timing_cache(config.create_timing_cache(timing), False):
+        config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
 def _network_flags(trt: Any, found: TensorRT) -> int:

@@ -112,7 +112,7 @@ class Cache:
     """The engines in one folder. Raises ConfigError where others can write it."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.resolve()  # so that what is above it is what is looked at
         self._refuse_strangers()
 
     def _refuse_strangers(self) -> None:

@@ -158,7 +158,10 @@ def _preload() -> None:
     for pattern in _PATTERNS:
         paths = sorted(path for folder in folders for path in folder.glob(pattern))
         if not paths:
-            raise ImportError(f"{_LIBRARIES} holds no {pattern}", name=_LIBRARIES)
+            raise ImportError(f"{_LIBRARIES} holds no {pattern}")
+        library, version = paths[-1].name.partition(".so.")[2], _version("tensorrt_rtx_bindings")
+        if "tensorrt" in pattern and not f"{version}.".startswith(f"{library}."):
+            raise ImportError(f"it is of {version}, and {paths[-1].name} of {_LIBRARIES} is not")
         ctypes.CDLL(str(paths[-1]), mode=ctypes.RTLD_GLOBAL)
 
 

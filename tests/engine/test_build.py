@@ -133,11 +133,23 @@ class Older:
         class Config:
             def __init__(self) -> None:
                 self.hardware_compatibility_level: Any = None
+                self.timings = b""
+
+            def create_timing_cache(self, data: bytes) -> bytes:
+                return data
+
+            def set_timing_cache(self, cache: bytes, ignore_mismatch: bool) -> bool:
+                assert not ignore_mismatch
+                self.timings = cache + b" and after"
+                return cache != b"foreign"
+
+            def get_timing_cache(self) -> Any:
+                return SimpleNamespace(serialize=lambda: self.timings)
 
             def __getattr__(self, name: str) -> Any:
-                def call(*arguments: Any) -> Any:
+                def call(*arguments: Any) -> int:
                     older.asked.append((name, *arguments))
-                    return SimpleNamespace(serialize=lambda: b"timings") if "cre" in name else 0
+                    return 0
 
                 return call
 
@@ -174,16 +186,15 @@ def test_where_versions_of_tensorrt_differ(monkeypatch, version, flags):
     found = TensorRT("tensorrt", version)
     options = Options(9, version_compatible=True, hardware_compatible=True)
     built = build_engine(make.part(), options, found, ("8.7",), b"before")
-    assert built == (b"plan", b"timings")
+    assert built == (b"plan", b"before and after")
+    foreign = build_engine(make.part(), options, found, ("8.7",), b"foreign")
+    assert foreign == (b"plan", b" and after")
     names = [asked[0] for asked in older.asked]
     assert older.asked[0] == ("create_network", flags)
     assert older.config.hardware_compatibility_level == "ampere+"
-    assert ("create_timing_cache", b"before") in older.asked
-    assert "set_timing_cache" in names
     assert "set_compute_capability" not in names
-    assert [a[1] for a in older.asked if a[0] == "set_flag"] == [
-        older.BuilderFlag.VERSION_COMPATIBLE
-    ]
+    flag = older.BuilderFlag.VERSION_COMPATIBLE
+    assert [a[1] for a in older.asked if a[0] == "set_flag"] == [flag, flag]
     assert ("set_memory_pool_limit", older.MemoryPoolType.WORKSPACE, 9 << 20) in older.asked
 
 
@@ -233,6 +244,13 @@ def test_one_that_cannot_be_loaded(monkeypatch):
         load("tensorrt")
     monkeypatch.setattr(tensorrt, "_PATTERNS", ("libnothing.so.*",))
     with pytest.raises(MissingError, match=re.escape("holds no libnothing.so.*")):
+        load("tensorrt_rtx_bindings")
+
+
+def test_bindings_and_libraries_that_do_not_belong_together(monkeypatch):
+    load.cache_clear()
+    monkeypatch.setattr(tensorrt, "_version", lambda name: "1.6.1.120")
+    with pytest.raises(MissingError, match=r"it is of 1\.6\.1\.120, and libtensorrt_rtx\.so"):
         load("tensorrt_rtx_bindings")
 
 
