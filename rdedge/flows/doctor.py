@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import importlib.util
 import platform
@@ -13,6 +12,8 @@ from rdedge import native, resources
 from rdedge._version import __version__
 from rdedge.bundle.profile import UNVERIFIED
 from rdedge.device.probe import probe
+from rdedge.engine import cuda
+from rdedge.engine.runner import backends_at_hand
 from rdedge.errors import ConfigError, MissingError
 
 # Distribution, module, what for, extra that brings it.
@@ -32,6 +33,16 @@ _OPTIONAL = (
     ("matplotlib", "matplotlib", "the picture of a curve", "report"),
     ("imagecodecs", "imagecodecs", "JPEG XL and JPEG 2000 beside ours", "jxl"),
 )
+
+# What brings a backend where it is missed.
+_ORT_GPU = "pip install onnxruntime-gpu; on a Jetson NVIDIA's build of it, from its package index"
+_MEND = {
+    "tensorrt": "on a Jetson make the environment with --system-site-packages and pip install "
+    "cuda-bindings of JetPack's CUDA; elsewhere pip install tensorrt cuda-bindings",
+    "ort-tensorrt": _ORT_GPU,
+    "ort-cuda": _ORT_GPU,
+    "ort-cpu": "pip install 'rdedge[runtime]'; on a Jetson NVIDIA's onnxruntime-gpu instead",
+}
 
 
 @dataclass(frozen=True)
@@ -70,20 +81,24 @@ def doctor() -> list[Finding]:
             found = "found, of unknown version"
         mend = "" if there else f"pip install 'rdedge[{extra}]'"
         findings.append(Finding(f"{distribution} ({purpose})", found, there, mend))
-    if importlib.util.find_spec("onnxruntime") is not None:
-        findings.append(_backends())
+    return [*findings, *_backends()]
+
+
+def _backends() -> list[Finding]:
+    """The GPU, and what can run graphs here. Without a GPU none of its backends is missed."""
+    driver = cuda.ask()
+    gpu = bool(driver.sm)
+    text = f"{driver.name}, SM {driver.sm}, CUDA {driver.version}" if gpu else driver.why
+    # A driver that is there and does not answer is worth mending; none at all is a plain host.
+    broken = bool(driver.version) and not gpu
+    mend = "nvidia-smi, or on a Jetson sudo nvpmodel -q, says whether the GPU is awake"
+    findings = [Finding("GPU", text, not broken, mend if broken else "")]
+    for one in backends_at_hand():
+        missed = not one.there and (gpu or one.backend == "ort-cpu")
+        mend = _MEND[one.backend] if missed else ""
+        said = one.why if one.there else f"not here: {one.why}"
+        findings.append(Finding(f"backend {one.backend}", said, not missed, mend))
     return findings
-
-
-def _backends() -> Finding:
-    try:
-        ort = importlib.import_module("onnxruntime")
-        return Finding("backends", ", ".join(ort.get_available_providers()), True)
-    except (ImportError, OSError, AttributeError) as error:
-        mend = "install the libraries that it names, or the build of onnxruntime for this machine"
-        return Finding(
-            "backends", f"onnxruntime cannot be loaded: {str(error).splitlines()[0]}", False, mend
-        )
 
 
 def _coder() -> Finding:

@@ -72,9 +72,12 @@ def load(
     key: str | None = None,
     options: ReadOptions = AS_IT_COMES,
     group: str | None = None,
+    *,
+    built_in: bool = False,
 ) -> Dataset:
     """The samples of a file or a folder, or of a name of data.builtin; what float32 can hold.
 
+    built_in: the name is one of data.builtin, whatever files there are.
     group: a regular expression; pictures whose names it finds alike (its first group, or all that
     it matches) stay together when they are split. Raises SourceError, ShapeError, ValueRangeError,
     or ConfigError for what is no name of a file.
@@ -87,7 +90,7 @@ def load(
         )
     name = fspath(data)
     skipped: list[Skipped] = []
-    if builtin.is_name(name):
+    if built_in or builtin.is_name(name):
         _refuse_options(name, key, options)
         found = [builtin.load(name)]
     else:
@@ -328,7 +331,9 @@ def _same(
     """The data at path, or where it was, if it is that recorded in run.json."""
     where = path or recorded["path"]
     try:
-        dataset = load(where, key or recorded["key"], options, group)
+        # What lies on disk is recorded by its absolute path.
+        built_in = path is None and where in builtin.NAMES
+        dataset = load(where, key or recorded["key"], options, group, built_in=built_in)
     except SourceError as error:
         raise TrainingError(
             f"the data of the run cannot be read: {error.what}",

@@ -110,3 +110,13 @@ def test_an_unfinished_run_is_refused(run_folder: Path, tmp_path: Path) -> None:
     (half / "scorecard.json").unlink()
     with pytest.raises(TrainingError, match="--resume"):
         export(half, tmp_path / "x.rdb")
+
+
+def test_a_run_of_digits_may_be_called_digits(
+    run_folder: Path, bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`rdedge train digits -o digits`: the folder must not be taken for the data."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run_folder, tmp_path / "digits")
+    export("digits", tmp_path / "x.rdb")
+    assert (tmp_path / "x.rdb").read_bytes() == bundle_path.read_bytes()
