@@ -54,13 +54,10 @@ def build_engine(
     """
     refuse_external(part.graph, part.what)
     trt = tensorrt.load(found.module)
-    log = tensorrt.logger(trt)
     with tensorrt.listening(trt) as errors:
-        builder = trt.Builder(log)
-        if builder is None:
-            raise tensorrt.failure(f"{found} makes no builder", errors)
+        builder = tensorrt.started(trt, "Builder", found, errors)
         network = builder.create_network(_network_flags(trt, found))
-        parser = trt.OnnxParser(network, log)
+        parser = trt.OnnxParser(network, tensorrt.logger(trt))
         fine = parser.parse(part.graph)
         if not fine or parser.num_errors:
             raise _unparsed(parser, part, found)

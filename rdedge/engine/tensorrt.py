@@ -200,6 +200,14 @@ class _Heard(list[str]):
     __hash__ = None
 
 
+def started(trt: Any, name: str, found: TensorRT, errors: list[str]) -> Any:
+    """A Builder or Runtime. Raises EngineError where TensorRT makes none, as without a GPU."""
+    try:
+        return getattr(trt, name)(logger(trt))
+    except TypeError as error:  # how pybind11 says that there is none
+        raise failure(f"{found} cannot start", errors or [str(error)]) from error
+
+
 def failure(what: str, errors: list[str], do: str = "") -> EngineError:
     """What TensorRT could not do, and the first lines of the last errors that it logged."""
     said = list(dict.fromkeys(message.splitlines()[0][:300] for message in errors if message))

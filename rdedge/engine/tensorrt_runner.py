@@ -63,9 +63,7 @@ class TensorRTRunner:
 
     def _deserialised(self, stored: Stored, found: TensorRT) -> tuple[Any, Any]:
         with tensorrt.listening(self._trt) as errors:
-            runtime = self._trt.Runtime(tensorrt.logger(self._trt))
-            if runtime is None:
-                raise tensorrt.failure(f"{found} cannot start", errors)
+            runtime = tensorrt.started(self._trt, "Runtime", found, errors)
             if stored.header.options.version_compatible:
                 # Such an engine brings code of TensorRT's with it; the cache vouches for it.
                 runtime.engine_host_code_allowed = True

@@ -208,12 +208,14 @@ class Trt:
         self.batches = (1, 4)
         self.dtype = DataType.FLOAT
         self.refusals = 0
-        self.takes_shapes = self.prepares = self.executes = True
+        self.starts = self.takes_shapes = self.prepares = self.executes = True
         trt = self
 
         class Runtime:
             def __init__(self, logger: Any) -> None:
                 trt.logger = logger
+                if not trt.starts:
+                    raise TypeError("pybind11::init(): factory function returned nullptr")
                 self.engine_host_code_allowed = False
 
             def deserialize_cuda_engine(self, data: bytes) -> Engine | None:

@@ -154,6 +154,12 @@ def test_an_engine_that_tensorrt_refuses(opened, orin):
     assert not orin.cudart.streams
 
 
+def test_a_tensorrt_that_does_not_start(opened, orin):
+    orin.starts = False
+    with pytest.raises(EngineError, match=r"TensorRT 10.3.0 cannot start: .*nullptr"):
+        opened()
+
+
 def test_no_memory_to_prepare(opened, orin):
     orin.prepares = False
     with pytest.raises(EngineError, match=r"OutOfMemory.*too little memory.*--workspace"):
