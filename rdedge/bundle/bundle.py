@@ -14,6 +14,7 @@ import numpy as np
 
 from rdedge import canonical
 from rdedge.bundle import archive
+from rdedge.bundle import signature as signatures
 from rdedge.bundle.manifest import SERVER_MEMBERS, Manifest, Member, identity_of, sha256
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
@@ -22,7 +23,7 @@ from rdedge.data.npy import read_npy
 from rdedge.errors import BundleError, FormatError, InputError
 from rdedge.types import Array
 
-MANIFEST = "manifest.json"
+MANIFEST, SIGNATURE = "manifest.json", "signature.bin"
 # In the order of the file.
 MEMBERS = (
     "encoder.onnx",
@@ -37,6 +38,7 @@ MEMBERS = (
     "reference/packet.bin",
     "reference/outputs.npy",
 )
+_SIGNATURE_BYTES = signatures.KEY_BYTES + signatures.SIGNATURE_BYTES
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A codec, checked: every member is what the manifest says, and the identity fits."""
+    """A codec, checked: every member is what the manifest says, and the identity fits.
+
+    signature: public key and Ed25519 signature of the manifest; None: unsigned.
+    """
 
     manifest: Manifest
     members: dict[str, bytes]
+    signature: bytes | None = None
 
     @staticmethod
     def make(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
@@ -68,8 +74,11 @@ class Bundle:
         return Bundle.from_bytes(bundle.to_bytes())
 
     @staticmethod
-    def read(path: Path) -> Bundle:
-        """Read and check a bundle. Raises BundleError."""
+    def read(path: Path, trusted: tuple[bytes, ...] | None = None) -> Bundle:
+        """Read and check a bundle. Raises BundleError.
+
+        trusted: public keys of which one must have signed it; None: those of RDEDGE_TRUSTED.
+        """
         try:
             if path.stat().st_size > archive.MAX_BUNDLE_BYTES:
                 raise BundleError(
@@ -81,7 +90,11 @@ class Bundle:
             raise BundleError(
                 f"cannot read the bundle {path}: {error.strerror}", do="check its name"
             ) from error
-        return Bundle.from_bytes(data)
+        bundle = Bundle.from_bytes(data)
+        trusted = signatures.trusted_here() if trusted is None else trusted
+        if trusted:
+            bundle.require_signature(trusted)
+        return bundle
 
     @staticmethod
     def of(bundle: str | PathLike[str] | Bundle) -> Bundle:
@@ -96,6 +109,11 @@ class Bundle:
             raise BundleError(
                 f"the bundle holds {', '.join(members) or 'nothing'}", expected=f"{MANIFEST} first"
             )
+        signature = members.pop(SIGNATURE) if next(reversed(members)) == SIGNATURE else None
+        if signature is not None and len(signature) != _SIGNATURE_BYTES:
+            raise BundleError(
+                f"{SIGNATURE} has {len(signature)} bytes", expected=str(_SIGNATURE_BYTES)
+            )
         manifest = Manifest.from_bytes(members.pop(MANIFEST))
         there = tuple(name for name in MEMBERS if name not in manifest.absent)
         if tuple(members) != there or set(manifest.members) != set(MEMBERS):
@@ -109,7 +127,7 @@ class Bundle:
                     f"the member {name} is not the one that the manifest lists",
                     do="fetch the bundle again: it was altered",
                 )
-        bundle = Bundle(manifest, members)
+        bundle = Bundle(manifest, members, signature)
         identity = identity_of(manifest)
         if identity != manifest.identity:
             raise BundleError(f"the codec identity is {manifest.identity}", expected=identity)
@@ -125,7 +143,17 @@ class Bundle:
         """The file: the same members give the same bytes."""
         ordered = {MANIFEST: self.manifest.to_bytes()}
         ordered |= {name: self.members[name] for name in MEMBERS if name in self.members}
+        if self.signature is not None:
+            ordered[SIGNATURE] = self.signature
         return archive.pack(ordered)
+
+    def signed(self, key: Path) -> Bundle:
+        """The same, signed with a private key (signature.sign)."""
+        return replace(self, signature=signatures.sign(self.manifest.to_bytes(), key))
+
+    def require_signature(self, trusted: tuple[bytes, ...]) -> None:
+        """Raise BundleError unless one of these public keys signed it."""
+        signatures.verify(self.manifest.to_bytes(), self.signature, trusted)
 
     def device_part(self) -> Bundle:
         """The same codec without what only a server needs."""

@@ -22,18 +22,29 @@ import click
     multiple=True,
     help="Compare this backend with ort-cpu; may be repeated.  [default: all at hand]",
 )
+@click.option(
+    "--trusted",
+    type=click.Path(path_type=Path),
+    help="Public keys, PEM, of which one must have signed it.  [default: $RDEDGE_TRUSTED]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(
-    bundle: Path, data: Path | None, key: str | None, backends: tuple[str, ...], as_json: bool
+    bundle: Path,
+    data: Path | None,
+    key: str | None,
+    backends: tuple[str, ...],
+    trusted: Path | None,
+    as_json: bool,
 ) -> int:
     """Redo BUNDLE's reference vectors with every coder, then compare every backend at hand.
 
     Needs no torch. Exits with 1 where a limit of the bundle's recipe is crossed.
     """
     from rdedge.bundle.bundle import Bundle
+    from rdedge.bundle.signature import trusted_keys
     from rdedge.flows.check import check, samples_from
 
-    opened = Bundle.read(bundle)
+    opened = Bundle.read(bundle, None if trusted is None else trusted_keys(trusted))
     x = None if data is None else samples_from(data, opened, key)
     found = check(opened, x, backends or None)
     if as_json:

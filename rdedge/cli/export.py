@@ -36,6 +36,11 @@ import click
     is_flag=True,
     help="Leave out what only a server needs. The codec is the same as that of the whole bundle.",
 )
+@click.option(
+    "--sign",
+    type=click.Path(path_type=Path),
+    help="Sign the bundle with this Ed25519 private key, a PEM file.",
+)
 @click.option("-f", "--force", is_flag=True, help="Replace a bundle that is there.")
 def command(run: Path, output: Path, **options: Any) -> None:
     """Turn the finished RUN into a bundle: graphs, integer tables, reference vectors, scorecard."""

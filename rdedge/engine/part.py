@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from rdedge import config
 from rdedge.bundle.bundle import Bundle
 from rdedge.bundle.manifest import sha256
+from rdedge.bundle.recipe import Shapes as RecipeShapes
 from rdedge.errors import BundleError, ConfigError
 
 Half = Literal["encoder", "decoder"]
@@ -75,12 +77,24 @@ class Shapes:
 
 
 def default_shapes(bundle: Bundle) -> Shapes:
-    """Batches of 1 to 64; images of any size up to the manifest's or 512 x 512, 1 to 8 of them."""
+    """What the bundle's recipe says. Where it is silent: batches of 1 to 64; images of any size up
+    to the manifest's or 512 x 512, 1 to 8 of them.
+    """
+    try:
+        found = bundle.recipe.get("shapes", {})
+        if not isinstance(found, dict):
+            raise ConfigError(f"shapes is {found!r:.40}", expected="a table")
+        said = config.build(found, RecipeShapes, "shapes")
+    except ConfigError as error:
+        raise BundleError(f"recipe.json is damaged: {error}", do="export it again") from error
     spec = bundle.manifest.sample
     if spec.kind != "image":
-        return Shapes(Range(1, 1, _BATCH))
-    height, width = (Range(1, side, max(side, _SIDE)) for side in spec.shape[:2])
-    return Shapes(Range(1, 1, _IMAGES), height, width)
+        return Shapes(Range(*(said.batch or (1, 1, _BATCH))))
+    height, width = (
+        Range(*(sides or (1, side, max(side, _SIDE))))
+        for sides, side in zip((said.height, said.width), spec.shape[:2], strict=True)
+    )
+    return Shapes(Range(*(said.batch or (1, 1, _IMAGES))), height, width)
 
 
 @dataclass(frozen=True)

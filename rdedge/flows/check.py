@@ -113,7 +113,8 @@ def check(bundle: Bundle, x: Array | None = None, backends: Sequence[str] | None
     cannot be read or a graph holds what it may not; MissingError, EngineError for a backend that
     was asked for by name and cannot run.
     """
-    notes: list[str] = []
+    signer = bundle.signature
+    notes = ["unsigned" if signer is None else f"signed by the key {signer[:32].hex()}"]
     if not refuse_unsafe(bundle):
         notes.append("graphs: onnx is not installed, so nobody looked inside; their hashes fit")
     if bundle.manifest.absent:

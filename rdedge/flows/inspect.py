@@ -56,6 +56,7 @@ def _bundle(bundle: Bundle, size: int) -> dict[str, Any]:
         "graph": {"opset": m.opset, "precision": m.precision},
         "profile": bundle.profile.get("name"),
         "members": {name: len(data) for name, data in bundle.members.items()},
+        "signed_by": None if bundle.signature is None else bundle.signature[:32].hex(),
         "absent": list(m.absent),
         "cannot": list(m.cannot),
         "scorecard": bundle.scorecard,

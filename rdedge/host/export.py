@@ -24,7 +24,7 @@ from rdedge.host.datasets import Basis, load_again
 from rdedge.host.evaluate import entropy_model
 from rdedge.host.fit import Latents
 from rdedge.host.graphs import to_onnx
-from rdedge.host.lower import lower, refuse_cost, refuse_precision
+from rdedge.host.lower import lower, refuse_cost, refuse_precision, refuse_shapes
 from rdedge.host.models.base import Model, parameters
 from rdedge.host.proof import coders, latents_of_graph, measure, parity
 from rdedge.host.runs import RunFolder
@@ -57,6 +57,7 @@ def export(
     held_out_key: str | None = None,
     allow_missed: bool = False,
     device_only: bool = False,
+    sign: Path | None = None,
     force: bool = False,
 ) -> Bundle:
     """Export the run folder to the bundle `output`.
@@ -64,9 +65,9 @@ def export(
     target: a profile of devices/, or a .toml. recipe: one of export/, or a .toml; None takes the
     profile's. data, held_out_data: where they are now, if they have moved. allow_missed: export
     even if the bound is not met on held-out data. device_only: without what only a server needs;
-    the codec stays the same. Raises BoundMissedError where it is not,
-    TrainingError for an unfinished or altered run, ParityError where torch and ONNX Runtime differ
-    by more than the recipe allows.
+    the codec stays the same. sign: a private key (bundle.signature). Raises BoundMissedError where
+    the bound is not met, TrainingError for an unfinished or altered run, ParityError where torch
+    and ONNX Runtime differ by more than the recipe allows, or a lower precision costs more.
     """
     refuse_existing(Path(output), force)
     where = {
@@ -87,6 +88,8 @@ def export(
     refuse_unsafe(bundle)
     if device_only:
         bundle = bundle.device_part()
+    if sign is not None:
+        bundle = bundle.signed(sign)
     bundle.write(Path(output), force=force)
     return bundle
 
@@ -118,6 +121,7 @@ class Draft:
             basis = load_again(description, **where)
             _refuse_other_model(description["model"], card)
         bound, spec = basis.bound, basis.parts.spec
+        refuse_shapes(effective, spec)
         with folder.reading("scorecard.json"):
             step, rounding = float(card["step"]), float(card["rounding"])
             if not (1e-37 < step < 1e37 and 0 < rounding <= 0.5):

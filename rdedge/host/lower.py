@@ -23,7 +23,7 @@ from rdedge.host.datasets import Parts, Samples
 from rdedge.host.fit import Latents, fit_step
 from rdedge.host.precision import convert, int8_share
 from rdedge.host.proof import coders, decoded, latents_of_graph, rounded
-from rdedge.types import Array, Bound
+from rdedge.types import Array, Bound, SampleSpec
 
 # Elements that int8 is calibrated on, at most, and samples of a batch.
 _ELEMENTS, _BATCH = 1 << 24, 64
@@ -36,6 +36,16 @@ def refuse_precision(recipe: Recipe, profile: Profile) -> None:
             f"precision {recipe.graph.precision!r} for {profile.name}",
             expected=f"what it runs: {', '.join(profile.precisions)}",
             do="name another recipe with --recipe, or another target",
+        )
+
+
+def refuse_shapes(recipe: Recipe, spec: SampleSpec) -> None:
+    """Raise ConfigError where the recipe gives a size to samples that have none."""
+    if spec.kind != "image" and (recipe.shapes.height or recipe.shapes.width):
+        raise ConfigError(
+            f"the recipe gives height or width to samples of kind {spec.kind}",
+            expected="batch alone",
+            do="take height and width out of [shapes]",
         )
 
 

@@ -233,3 +233,19 @@ def test_an_exception_is_only_for_its_half() -> None:
         LayerException("node*", "encoder", "fp64")
     with pytest.raises(ConfigError, match="nodes is empty"):
         LayerException(" ")
+
+
+def test_engines_are_built_for_the_shapes_of_the_recipe(run_folder: Path, tmp_path: Path) -> None:
+    from rdedge.engine.part import Range, default_shapes
+
+    recipe = mine(tmp_path, "default", ("[reference]", "[shapes]\nbatch = [2, 4, 8]\n[reference]"))
+    bundle = export(run_folder, tmp_path / "x.rdb", recipe=recipe)
+    assert default_shapes(bundle).batch == Range(2, 4, 8)
+    text = Path(recipe).read_text("utf-8").replace("batch =", "height =")
+    Path(recipe).write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match="height or width to samples of kind vector"):
+        export(run_folder, tmp_path / "y.rdb", recipe=recipe)
+    for wrong in ("[4, 2, 8]", "[0, 1, 2]", "[1, 2]", "[1, 2, 2000000]"):
+        Path(recipe).write_text(text.replace("[2, 4, 8]", wrong), "utf-8")
+        with pytest.raises(ConfigError, match="height is"):
+            export(run_folder, tmp_path / "y.rdb", recipe=recipe)
