@@ -31,7 +31,7 @@ def run(setting: Setting, digits: Digits, out: Path) -> None:
                         "kind": "actual",
                         "distortion": rounded(fitted.card["distortion"], 5),
                         **fitted.course,
-                        "cpu_seconds": rounded(fitted.cpu_seconds, 3),
+                        "seconds": rounded(fitted.seconds, 3),
                     }
                 )
                 print(rows[-1], file=sys.stderr, flush=True)

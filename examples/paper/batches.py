@@ -56,7 +56,7 @@ def run(setting: Setting, digits: Digits, series: Path | None, out: Path) -> Non
                             "kind": "actual",
                             "distortion": rounded(fitted.card["distortion"], 5),
                             **fitted.course,
-                            "cpu_seconds": rounded(fitted.cpu_seconds, 3),
+                            "seconds": rounded(fitted.seconds, 3),
                         }
                     )
                     print(rows[-1], file=sys.stderr, flush=True)

@@ -86,7 +86,7 @@ def _row(
         "energy_off": rounded(off),
         "survives": rounded((off - on) / r**2),
         "latents": fitted.model.config.latents,
-        "cpu_seconds": rounded(fitted.cpu_seconds, 3),
+        "seconds": rounded(fitted.seconds, 3),
     }
 
 

@@ -55,7 +55,7 @@ def _row(
         "auc": rounded(auc),
         "bits_per_sample": rounded(fitted.bits),
         **fitted.course,
-        "cpu_seconds": rounded(fitted.cpu_seconds, 3),
+        "seconds": rounded(fitted.seconds, 3),
     }
 
 

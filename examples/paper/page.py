@@ -108,7 +108,7 @@ def _rates(folder: Path) -> list[str]:
         "psnr_noise_50": "noise 50",
         "nmi": "NMI",
         "ari": "ARI",
-        "cpu_seconds": "CPU seconds to train",
+        "seconds": "s to train",
     }
 
     def make(rows: Rows) -> list[str]:

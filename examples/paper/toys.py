@@ -61,7 +61,7 @@ def run(setting: Setting, out: Path) -> None:
                         "depth": rounded(across.depth),
                         "survives": rounded(across.survives),
                         "width": rounded(valley.width_normal),
-                        "cpu_seconds": rounded(fitted.cpu_seconds, 3),
+                        "seconds": rounded(fitted.seconds, 3),
                     }
                 )
                 if seed == 0:

@@ -53,12 +53,18 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_everything_is_there(made: Path) -> None:
     kept = PAPER / "results"
     names = {p.name for p in kept.iterdir()}
-    assert names <= {p.name for p in made.iterdir()}, "what is kept is still made"
+    assert {p.name for p in made.iterdir()} == names, "the kept results are of another version"
     for path in made.glob("*.png"):
         with Image.open(path) as image:
             assert min(image.size) >= 150, path.name
     for path in kept.iterdir():
         assert path.stat().st_size < 400_000, f"{path.name} is to be small"
+
+
+def test_the_columns_that_are_kept_are_still_made(made: Path) -> None:
+    for path in made.glob("*.csv"):
+        kept = rows(PAPER / "results" / path.name)[0]
+        assert set(kept) <= set(rows(path)[0]), path.name
 
 
 def test_every_method_met_the_bound_in_actual_bits(made: Path) -> None:
