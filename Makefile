@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INPUTS := pyproject.toml setup.py constraints.txt rdedge/coding/rans.c rdedge/coding/selection.c rdedge/coding/prediction.c rdedge/coding/quantiser.c rdedge/format/crc32c.c
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check lint aarch64 clean
 
 demo: $(STAMP)
 	$(BIN)/rdedge demo -o demo
@@ -20,6 +20,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Against an emulated aarch64 machine; needs apt and qemu-user-static, and takes minutes.
+aarch64: $(STAMP)
+	tests/aarch64/run.sh $(BIN)/python
 
 $(STAMP): $(INPUTS)
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13) and "Python 3.10 to 3.13 is needed, this is " + sys.version)'

@@ -82,7 +82,7 @@ class BuildPackage(build_py):
             return
         for source, target in self._data():
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            shutil.copy(source, target)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         return super().get_outputs(include_bytecode) + [target for _, target in self._data()]

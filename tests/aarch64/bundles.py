@@ -38,6 +38,10 @@ def batches(x: np.ndarray) -> Iterator[np.ndarray]:
         start, turn = start + size, turn + 1
 
 
+def beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
 def packets(data: bytes) -> Iterator[Packet]:
     offset = 0
     while offset < len(data):
@@ -55,9 +59,9 @@ def make(bundle: Bundle, x: np.ndarray, path: Path) -> dict[str, Any]:
         symbols.append(encoder.symbols(batch))
         made.append(encoder.encode(batch))
         numpy_differs += made[-1] != twin.encode(batch)
-    path.with_suffix(".packets").write_bytes(b"".join(made))
-    np.save(path.with_suffix(".symbols.npy"), np.concatenate(symbols))
-    np.save(path.with_suffix(".npy"), np.concatenate([decoder.decode(one) for one in made]))
+    beside(path, ".packets").write_bytes(b"".join(made))
+    np.save(beside(path, ".symbols.npy"), np.concatenate(symbols))
+    np.save(beside(path, ".npy"), np.concatenate([decoder.decode(one) for one in made]))
     return {
         "samples": len(x),
         "packets": len(made),
@@ -68,13 +72,13 @@ def make(bundle: Bundle, x: np.ndarray, path: Path) -> dict[str, Any]:
 
 def read(bundle: Bundle, theirs: Path, mine: Path) -> dict[str, Any]:
     """The other side's packets: symbols that are not what its encoder meant, by each coder."""
-    meant = np.load(theirs.with_suffix(".symbols.npy"), allow_pickle=False)
+    meant = np.load(beside(theirs, ".symbols.npy"), allow_pickle=False)
     found: dict[str, Any] = {"symbols": meant.size}
     coders: tuple[Any, ...] = ("c", "numpy")
     for coder in coders:
         decoder = Decoder(bundle, coder=coder, threads=1)
         symbols, x_hat = [], []
-        for packet in packets(theirs.with_suffix(".packets").read_bytes()):
+        for packet in packets(beside(theirs, ".packets").read_bytes()):
             grid = bundle.manifest.grid(packet.shape or bundle.manifest.sample.shape)
             symbols.append(decoder.symbol_codec.unpack(packet, grid))
             if coder == "c":
@@ -83,7 +87,7 @@ def read(bundle: Bundle, theirs: Path, mine: Path) -> dict[str, Any]:
         assert decoded.shape == meant.shape, (decoded.shape, meant.shape)
         found[coder] = int((decoded != meant).sum())
         if coder == "c":
-            np.save(mine.with_suffix(".theirs.npy"), np.concatenate(x_hat))
+            np.save(beside(mine, ".theirs.npy"), np.concatenate(x_hat))
     return found
 
 
@@ -114,10 +118,10 @@ def main() -> None:
             name = data.stem
             if asked.make:
                 x = np.load(data, allow_pickle=False)
-                made["sets"][name] = make(bundle, x, mine / f"{name}.x")
+                made["sets"][name] = make(bundle, x, mine / name)
             if asked.read:
-                theirs = asked.folder / asked.read / f"{name}.x"
-                found[name] = read(bundle, theirs, mine / f"{name}.x")
+                theirs = asked.folder / asked.read / name
+                found[name] = read(bundle, theirs, mine / name)
     if asked.side != "host":
         heavy = {"torch", "onnx", "sklearn"} & set(sys.modules)
         assert not heavy, heavy

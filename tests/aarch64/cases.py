@@ -14,6 +14,8 @@ import numpy as np
 from rdedge.coding.tables import TOTAL, Tables
 
 COUNT = 10_000
+# Making tables takes longer than coding with them.
+SHARED = 10
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,13 @@ class Numbers:
 
 
 def cases(seed: str, count: int) -> Iterator[Case]:
-    for i in range(count):
-        yield _case(Numbers(f"{seed} {i}"))
+    """Every SHARED of them have the same tables and the same index."""
+    for i in range(0, count, SHARED):
+        numbers = Numbers(f"{seed} {i}")
+        tables = _tables(numbers)
+        index = numbers.below(len(tables), numbers.one(1, 9)).astype(np.uint16)
+        for _ in range(i, min(i + SHARED, count)):
+            yield _case(numbers, tables, index)
 
 
 def weights(numbers: Numbers) -> np.ndarray:
@@ -62,14 +69,17 @@ def _table(numbers: Numbers) -> np.ndarray:
     return frequencies
 
 
-def _case(numbers: Numbers) -> Case:
+def _tables(numbers: Numbers) -> Tables:
     frequencies = tuple(_table(numbers) for _ in range(numbers.one(1, 5)))
     minimum = numbers.below(101, len(frequencies)) - 50
     # At the ends of what an int32 can hold, now and then.
     if numbers.one(0, 9) == 0:
         minimum[0] = -(2**31) if numbers.one(0, 1) else 2**31 - frequencies[0].size + 1
-    tables = Tables(minimum.astype(np.int32), frequencies)
-    index = numbers.below(len(tables), numbers.one(1, 9)).astype(np.uint16)
+    return Tables(minimum.astype(np.int32), frequencies)
+
+
+def _case(numbers: Numbers, tables: Tables, index: np.ndarray) -> Case:
+    minimum = tables.minimum.astype(np.int64)
     long = numbers.one(0, 99) == 0
     count = numbers.one(0, 20_000) if long else numbers.one(0, 60)
     symbols = minimum[index[np.arange(count) % index.size]] + numbers.below(44, count) // (

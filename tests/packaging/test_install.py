@@ -9,6 +9,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from platform import machine
 
 import numpy as np
 import pytest
@@ -72,6 +73,8 @@ def test_the_wheel_has_what_it_must_and_no_more(dist: Path) -> None:
     for name in (
         "rdedge/_data/export/default.toml",
         "rdedge/_data/devices/cpu-host.toml",
+        "rdedge/_data/devices/provision/install.sh",
+        "rdedge/_data/devices/provision/rdedge-compress@.service",
         "rdedge/format/FORMAT.md",
         "rdedge/py.typed",
     ):
@@ -92,6 +95,7 @@ def test_the_sdist_has_the_sources(dist: Path) -> None:
         "rdedge/format/crc32c.c",
         "export/default.toml",
         "devices/cpu-host.toml",
+        "devices/provision/install.sh",
         "LICENSE",
         "setup.py",
     ):
@@ -168,6 +172,40 @@ def test_a_build_without_a_compiler_goes_on(dist: Path, tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
     assert "no C library was built" in text
+
+
+@pytest.mark.parametrize(
+    ("platform", "compiler", "why"),
+    [
+        ("manylinux_2_17_riscv64", "/nowhere/cc", "no C library was built"),
+        ("manylinux_2_17_aarch64", None, "is no library for manylinux_2_17_aarch64"),
+        ("manylinux_2_17_x86_64", None, "is no library for manylinux_2_17_x86_64"),
+    ],
+)
+def test_a_wheel_for_a_platform_holds_a_library_for_it(
+    dist: Path, tmp_path: Path, platform: str, compiler: str | None, why: str
+) -> None:
+    (sdist,) = dist.glob("*.tar.gz")
+    done = subprocess.run(
+        [
+            sys.executable,
+            *("-m", "pip", "wheel", "-v", "--no-deps", "-w", tmp_path, sdist),
+            f"--config-settings=--build-option=--plat-name={platform}",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=CLEAN | ({"CC": compiler} if compiler else {}),
+    )
+    made = [wheel.name for wheel in tmp_path.glob("*.whl")]
+    if platform.endswith(machine()) and compiler is None:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert made[0].endswith(f"-py3-none-{platform}.whl")
+    else:
+        assert done.returncode != 0
+        assert why in done.stdout + done.stderr
+        assert made == []
 
 
 def test_an_editable_install_reads_the_checkout() -> None:
