@@ -159,8 +159,8 @@ def _options(
     epochs = max(_MIN_EPOCHS, min(_MAX_EPOCHS, _STEPS // per_epoch))
     found = {"batch": batch, "epochs": epochs, "learning_rate": learning_rate} | given
     if found.get("batches", "auto") == "auto":
-        # Clusters saved the matrix functional a tenth on small digits and nothing on MNIST and ETTh1,
-        # where they cost the entropy model 14 % and nothing (examples/paper/results).
+        # Clusters saved the matrix functional a tenth on small digits, and nothing on MNIST and on
+        # ETTh1, where they cost the entropy model 14 % and nothing (examples/paper/results).
         alike = rate == "renyi" and not pictures
         found["batches"] = "clustered" if alike else "random"
     return TrainingOptions(**found)
