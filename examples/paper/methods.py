@@ -46,8 +46,8 @@ OF_THE_PAPER = ("renyi", "ae", "dae")
 class Fitted:
     """A trained model. card: what it does at the bound, in actual bytes (host.evaluate).
 
-    estimate: bits a sample by its own objective, on validation. seconds: of the processor, to train;
-    what else runs disturbs them less than the clock. curve: (epoch, estimated bits an
+    estimate: bits a sample by its own objective, on validation. seconds: of the processor, to
+    train; what else runs disturbs them less than the clock. curve: (epoch, estimated bits an
     element, distortion) after each epoch. trained: epochs. diverged: the epoch in which the
     multiplier was seen to run away, 0 where it was not; log_multiplier: its last.
     """
