@@ -2,6 +2,8 @@
 # Installs rdedge on a device: a Jetson with JetPack 6 or 7, or any Linux host.
 # docs/device.md takes you from a flashed board to the first packet.
 set -eu
+# ONNX Runtime of 1.29 and later reports on its use over the network, unless told not to.
+export ORT_DISABLE_TELEMETRY=1
 
 usage() {
     cat <<'END'
