@@ -26,20 +26,28 @@ _END = b"-----END PUBLIC KEY-----"
 def sign(manifest: bytes, key: Path) -> bytes:
     """The member signature.bin for a manifest.json: public key, then signature.
 
-    key: a PEM file with an Ed25519 private key without password. Raises ConfigError, MissingError.
+    key: as for private_key. Raises ConfigError, MissingError.
     """
+    private = private_key(key)
+    public: bytes = private.public_key().public_bytes_raw()
+    made: bytes = private.sign(_CONTEXT + manifest)
+    return public + made
+
+
+def private_key(key: Path) -> Any:
+    """The Ed25519PrivateKey of a PEM file without password. Raises ConfigError, MissingError."""
     serialization, ed25519, _ = _cryptography()
     try:
         private = serialization.load_pem_private_key(key.read_bytes(), None)
     except OSError as error:
-        raise ConfigError(f"cannot read the key {key}: {error.strerror}") from error
-    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"cannot read the key {key}: {error.strerror}", do="check the name"
+        ) from error
+    except Exception as error:  # ValueError, TypeError, or one of cryptography's own
         raise ConfigError(f"{key} holds no private key: {error}", expected=_EXPECTED) from error
     if not isinstance(private, ed25519.Ed25519PrivateKey):
         raise ConfigError(f"{key} holds a key of another kind", expected=_EXPECTED)
-    public: bytes = private.public_key().public_bytes_raw()
-    made: bytes = private.sign(_CONTEXT + manifest)
-    return public + made
+    return private
 
 
 _EXPECTED = "an Ed25519 key without password, as openssl genpkey -algorithm ed25519 makes it"
@@ -79,13 +87,16 @@ def trusted_keys(path: Path) -> tuple[bytes, ...]:
         files = sorted(path.glob("*.pem")) if path.is_dir() else [path]
         texts = [(file, file.read_bytes()) for file in files]
     except OSError as error:
-        raise ConfigError(f"cannot read the trusted keys {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot read the trusted keys {path}: {error.strerror}",
+            do=f"check the name, or {VARIABLE}",
+        ) from error
     found: list[bytes] = []
     for file, text in texts:
         for part in text.split(_END)[:-1]:
             try:
                 public = serialization.load_pem_public_key(part.strip() + b"\n" + _END + b"\n")
-            except ValueError as error:
+            except Exception as error:  # ValueError, or one of cryptography's own
                 raise ConfigError(f"{file} holds no public key: {error}") from error
             if not isinstance(public, ed25519.Ed25519PublicKey):
                 raise ConfigError(f"{file} holds a key of another kind", expected="Ed25519")

@@ -60,6 +60,9 @@ def command(run: Path, output: Path, **options: Any) -> None:
         f"{100 * parity['max_symbol_share']:.4g} % of symbols differ"
     )
     lower = bundle.scorecard.get("precision")
+    wanted = bundle.recipe["graph"]["precision"]
+    if lower is None and wanted != "fp32":
+        click.echo(f"no layer to convert to {wanted}: the graphs stay in fp32")
     if lower is not None:
         before, after = lower["fp32"]["packet_bytes"], bundle.scorecard["export"]["packet_bytes"]
         int8 = f", {100 * lower['int8_macs']:.1f} % of its multiply-adds in int8"
@@ -71,7 +74,8 @@ def command(run: Path, output: Path, **options: Any) -> None:
     if bundle.manifest.absent:
         click.echo(
             f"without {' and '.join(bundle.manifest.absent)}: with this part nobody can "
-            f"{' or '.join(bundle.manifest.cannot)}, and its packets are never gated"
+            f"{' or '.join(bundle.manifest.cannot)}, and its packets are never gated; for the "
+            "server export once more, with the same options but --device-only"
         )
     profile = bundle.profile
     if not profile["verified"]:

@@ -20,7 +20,7 @@ def inspect(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}", do="check its name") from error
     if data[:2] == b"PK":
-        return _bundle(Bundle.from_bytes(data), len(data))
+        return _bundle(Bundle.read(path), len(data))
     if data[:3] == CONTAINER_HEAD[:3]:
         return _container(Container(data))
     if data[:1] and data[0] == PACKET_MAGIC:

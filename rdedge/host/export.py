@@ -15,6 +15,7 @@ from rdedge._version import __version__
 from rdedge.bundle.bundle import Bundle, npy_bytes
 from rdedge.bundle.manifest import Half, Level, Manifest
 from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
+from rdedge.bundle.signature import private_key
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing
@@ -70,6 +71,9 @@ def export(
     and ONNX Runtime differ by more than the recipe allows, or a lower precision costs more.
     """
     refuse_existing(Path(output), force)
+    if sign is not None:
+        # Before minutes of work, not after.
+        private_key(sign)
     where = {
         "data": data,
         "key": key,
@@ -111,7 +115,7 @@ class Draft:
     ) -> Draft:
         """Read a run, export its graphs. where: as load_again takes it. Raises as export does."""
         profile = load_profile(target)
-        effective = load_recipe(recipe or profile.recipe)
+        effective = load_recipe(profile.recipe if recipe is None else recipe)
         refuse_precision(effective, profile)
         folder = RunFolder(run)
         description, card = folder.description(), folder.read_json("scorecard.json")
@@ -157,7 +161,8 @@ class Draft:
 
     def bundle(self, factor: float = 1.0) -> Bundle:
         """The bundle, its quantiser step multiplied by factor and its tables fitted to that; in a
-        lower precision the step that gives the distortion of the fp32 graphs.
+        lower precision the step that gives the distortion of the fp32 graphs, unless there is no
+        layer to convert.
 
         Raises ParityError where a limit of the recipe is crossed.
         """
@@ -166,7 +171,10 @@ class Draft:
         plain = self._complete(manifest, self.members)
         if set(self.recipe.graph.of_halves.values()) == {"fp32"}:
             return plain
-        manifest, graphs, facts = lower(plain, self.recipe, self.basis.parts, _unfitted)
+        lowered = lower(plain, self.recipe, self.basis.parts, _unfitted)
+        if lowered is None:
+            return plain
+        manifest, graphs, facts = lowered
         more = {"parity": plain.scorecard["parity"], "precision": facts}
         found = self._complete(manifest, self.members | graphs, more)
         refuse_cost(self.recipe, facts["fp32"], found.scorecard["export"])

@@ -54,9 +54,9 @@ def lower(
     recipe: Recipe,
     parts: Parts,
     unfitted: Callable[[Manifest, dict[str, bytes]], Bundle],
-) -> tuple[Manifest, dict[str, bytes], dict[str, Any]]:
+) -> tuple[Manifest, dict[str, bytes], dict[str, Any]] | None:
     """Manifest with the step that gives the distortion of the plain bundle's graphs; both graphs;
-    what the scorecard says of them.
+    what the scorecard says of them. None where there is no layer to convert.
 
     unfitted: a bundle whose networks run. Raises ParityError where no step does it, and where too
     little of the encoder is int8.
@@ -77,9 +77,12 @@ def lower(
             expected=f"at least {100 * recipe.quality.min_int8_macs:g} %, by the recipe",
             do="take layers out of [[exceptions]], or lower min_int8_macs on purpose",
         )
+    if all(plain.members[name] == graph for name, graph in graphs.items()):
+        return None
     manifest = replace(plain.manifest, precision=recipe.graph.precision)
     before, step = plain.scorecard["export"], manifest.levels[0].step
-    fitted = _step(unfitted(manifest, plain.members | graphs), parts.held_out, before, quantisers)
+    made = unfitted(manifest, plain.members | graphs)
+    fitted = _step(made, parts.held_out, before, quantisers, _words(recipe))
     facts = {
         **recipe.graph.of_halves,
         "int8_macs": share,
@@ -88,8 +91,18 @@ def lower(
     return replace(manifest, levels=(Level(fitted),)), graphs, facts
 
 
-def _step(bundle: Bundle, held_out: Samples, before: dict[str, Any], quantisers: Array) -> float:
-    """The largest step at which the bundle's graphs reach the distortion before."""
+def _words(recipe: Recipe) -> str:
+    """What the recipe made of the graphs, for errors."""
+    lower = [f"{one} {half}" for half, one in recipe.graph.of_halves.items() if one != "fp32"]
+    return " and ".join(lower)
+
+
+def _step(
+    bundle: Bundle, held_out: Samples, before: dict[str, Any], quantisers: Array, what: str
+) -> float:
+    """The largest step at which the bundle's graphs reach the distortion before. what: of them is
+    in a lower precision.
+    """
     encoder, decoder = coders(bundle)
     manifest = bundle.manifest
 
@@ -97,13 +110,20 @@ def _step(bundle: Bundle, held_out: Samples, before: dict[str, Any], quantisers:
         return decoded(decoder, y_hat, shapes, manifest.sample.dtype)
 
     latents = Latents(latents_of_graph(encoder, held_out), held_out, synthesis, quantisers)
-    target = Bound(manifest.bound.metric, before["distortion"]["value"])
+    reached = before["distortion"]["value"]
+    if not reached:
+        raise ParityError(
+            f"the fp32 graphs give every held-out sample back exactly, which leaves no room for "
+            f"the {what}",
+            expected="a distortion above 0",
+            do="take the recipe default, or train with a bound that saves more",
+        )
+    target = Bound(manifest.bound.metric, reached)
     start = manifest.levels[0].step
     fitted = fit_step(latents, target, manifest.scale, manifest.rounding, near=True, start=start)
     if fitted is None:
         raise ParityError(
-            f"the {manifest.precision} encoder reaches the distortion of the fp32 graphs at no "
-            "quantiser step",
+            f"the {what} reaches the distortion of the fp32 graphs at no quantiser step",
             expected=str(target),
             do="name the worst layers under [[exceptions]] in the recipe, or take fp16",
         )
@@ -115,7 +135,7 @@ def refuse_cost(recipe: Recipe, before: dict[str, Any], after: dict[str, Any]) -
     extra = after["packet_bytes"] / before["packet_bytes"] - 1.0
     if extra > recipe.quality.max_extra_bytes:
         raise ParityError(
-            f"the {recipe.graph.precision} encoder needs {100 * extra:.2f} % more bytes at equal "
+            f"the {_words(recipe)} needs {100 * extra:.2f} % more bytes at equal "
             f"distortion: {after['packet_bytes']:,} after {before['packet_bytes']:,}",
             expected=f"at most {100 * recipe.quality.max_extra_bytes:g} %, by the recipe",
             do="try another method of calibration, name the worst layers under [[exceptions]], or "

@@ -40,27 +40,34 @@ def convert(
     """graph: an ONNX file with one input -> the same in this precision, input and output float32.
 
     batches: (n, ...) float32 each, what the graph will see, for the ranges of int8. exceptions:
-    those of this half. Raises ConfigError for one that names no product, MissingError.
+    those of this half. A graph without products, or with none that is not excepted, comes back as
+    it is. Raises ConfigError for an exception that names no product, MissingError.
     """
-    if precision == "fp32":
+    if precision == "fp32" and not exceptions:
         return graph
     model = onnx_module().load_from_string(graph)
     kept = _kept(model, exceptions)
+    if precision == "fp32" or set(kept) >= set(_products(model)):
+        return graph
     if precision == "fp16":
         return saved(_to_fp16(model, kept))
     return saved(_to_int8(model, batches, calibration, kept))
 
 
+def _products(model: Any) -> list[str]:
+    return [node.name for node in model.graph.node if node.op_type in PRODUCTS]
+
+
 def _kept(model: Any, exceptions: tuple[LayerException, ...]) -> list[str]:
     """Names of the products that the exceptions name."""
-    names = [node.name for node in model.graph.node if node.op_type in PRODUCTS]
+    names = _products(model)
     kept: list[str] = []
     for one in exceptions:
         found = fnmatch.filter(names, one.nodes)
         if not found:
             raise ConfigError(
                 f"the exception {one.nodes!r} names no layer of the {one.half}",
-                expected=f"one of {', '.join(names)}, or a pattern with *",
+                expected=f"one of {', '.join(names)}, or a pattern with *" if names else "none",
             )
         kept += found
     return kept
@@ -154,7 +161,13 @@ def _to_int8(model: Any, batches: list[Array], calibration: Calibration, kept: l
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self._left: Iterator[dict[str, Array]] = iter([{name: batch} for batch in batches])
+            self.set_range(0, len(batches))
+
+        def __len__(self) -> int:
+            return len(batches)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self._left = iter([{name: batch} for batch in batches[start_index:end_index]])
 
         def get_next(self) -> dict[str, Array] | None:
             return next(self._left, None)
@@ -186,6 +199,9 @@ def _to_int8(model: Any, batches: list[Array], calibration: Calibration, kept: l
                 "OpTypesToExcludeOutputQuantization": list(PRODUCTS),
                 "QDQKeepRemovableActivations": True,
                 "CalibPercentile": calibration.percentile,
+                # One batch after the other: histograms refuse batches of several shapes, and all
+                # activations of all batches need not fit into memory.
+                "CalibStridedMinMax": 1,
             },
         )
         return onnx.load_model(path)
@@ -210,9 +226,13 @@ def _missing(error: ImportError) -> MissingError:
 
 
 def int8_share(graph: bytes, x: Array) -> float:
-    """Share of a graph's multiply-adds whose both factors are int8, for an input x float32."""
+    """Share of a graph's multiply-adds whose both factors are int8, for an input x float32; 1 where
+    it has none.
+    """
     onnx = onnx_module()
     model = onnx.load_from_string(graph)
+    if not _products(model):
+        return 1.0
     by_output = {name: node for node in model.graph.node for name in node.output}
     sizes = _shapes(model, x)
 
@@ -226,7 +246,7 @@ def int8_share(graph: bytes, x: Array) -> float:
             macs = _macs(node, sizes)
             total += macs
             int8 += macs * all(map(quantised, node.input[:2]))
-    return int8 / total if total else 0.0
+    return int8 / total if total else 1.0
 
 
 def _macs(node: Any, sizes: dict[str, tuple[int, ...]]) -> int:

@@ -119,7 +119,7 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         try:
             value = json.loads((self.path / name).read_bytes())
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise TrainingError(
                 f"{self.path} has no {name}",
                 expected="the folder of a finished run of rdedge train",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from rdedge.bundle import archive, signature
 from rdedge.bundle.bundle import MANIFEST, SIGNATURE, Bundle
 from rdedge.errors import BundleError, ConfigError, MissingError
+from rdedge.flows.inspect import inspect
 from tests.bundle import tiny
 
 
@@ -44,6 +46,35 @@ def keys(tmp_path: Path) -> list[Path]:
 
 def public(key: Path) -> Path:
     return key.with_suffix(".pub.pem")
+
+
+def test_inspect_opens_no_other_either(
+    keys: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = keys
+    tiny.bundle().signed(ours).write(tmp_path / "s.rdb")
+    monkeypatch.setenv(signature.VARIABLE, str(public(ours)))
+    assert inspect(tmp_path / "s.rdb")["kind"] == "bundle"
+    monkeypatch.setenv(signature.VARIABLE, str(public(theirs)))
+    with pytest.raises(BundleError, match="whom nobody here trusts"):
+        inspect(tmp_path / "s.rdb")
+
+
+def test_a_key_of_no_known_kind(tmp_path: Path) -> None:
+    """An algorithm that cryptography has no name for raises an error of its own there."""
+    body = base64.encodebytes(bytes.fromhex("300d3008060629030401020103010000")).decode()
+    path = tmp_path / "x.pem"
+    path.write_text(f"-----BEGIN PUBLIC KEY-----\n{body}-----END PUBLIC KEY-----\n")
+    with pytest.raises(ConfigError, match="holds no public key"):
+        signature.trusted_keys(path)
+    oid = bytes.fromhex("3016020100300806062903040102010407040500000000ff")
+    path.write_text(
+        "-----BEGIN PRIVATE KEY-----\n"
+        + base64.encodebytes(oid).decode()
+        + "-----END PRIVATE KEY-----\n"
+    )
+    with pytest.raises(ConfigError, match="holds no private key"):
+        signature.private_key(path)
 
 
 def test_signed_and_trusted(keys: list[Path], tmp_path: Path) -> None:

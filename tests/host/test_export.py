@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.cli.group import run
 from rdedge.codec import Encoder
 from rdedge.errors import ConfigError, OutputError, ParityError, TrainingError
 from rdedge.host.export import export
@@ -120,3 +121,34 @@ def test_a_run_of_digits_may_be_called_digits(
     shutil.copytree(run_folder, tmp_path / "digits")
     export("digits", tmp_path / "x.rdb")
     assert (tmp_path / "x.rdb").read_bytes() == bundle_path.read_bytes()
+
+
+def test_a_key_that_cannot_be_read_is_said_before_the_work(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rdedge.host.export.Draft.of", pytest.fail)
+    with pytest.raises(ConfigError, match="cannot read the key"):
+        export(run_folder, tmp_path / "x.rdb", sign=tmp_path / "none.pem")
+
+
+def test_a_bundle_that_is_there_survives_what_fails(run_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    path.write_bytes(b"yesterday's")
+    with pytest.raises(ConfigError):
+        export(run_folder, path, recipe="none", force=True)
+    assert path.read_bytes() == b"yesterday's"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.rdb"]
+
+
+def test_the_device_part_says_what_the_server_needs(run_folder: Path, tmp_path: Path, capsys):
+    base = ["export", str(run_folder), "--target", "orin-nx-8gb"]
+    assert run([*base, "--device-only", "-o", str(tmp_path / "d.rdb")]) == 0
+    assert "for the server export once more" in capsys.readouterr().out
+    assert run([*base, "-o", str(tmp_path / "s.rdb")]) == 0
+    part, whole = (Bundle.read(tmp_path / f"{name}.rdb") for name in "ds")
+    assert part.manifest.identity == whole.manifest.identity
+
+
+def test_a_bundle_is_no_run(bundle_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"has no run\.json"):
+        export(bundle_path, tmp_path / "x.rdb")

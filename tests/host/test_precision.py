@@ -10,15 +10,17 @@ import onnx
 import pytest
 import torch
 
-from rdedge import resources
+from rdedge import canonical, resources
 from rdedge.bundle.bundle import Bundle
 from rdedge.bundle.recipe import Calibration, LayerException
+from rdedge.cli.group import run
 from rdedge.codec import Decoder, Encoder
 from rdedge.engine.onnx_runtime import OnnxRuntimeRunner
 from rdedge.errors import ConfigError, ParityError
 from rdedge.flows.check import check
-from rdedge.host.export import export
+from rdedge.host.export import Draft, export
 from rdedge.host.graphs import to_onnx
+from rdedge.host.lower import lower
 from rdedge.host.models.image import ImageConfig, ImageModel
 from rdedge.host.models.linear import LinearConfig, LinearSeries
 from rdedge.host.precision import PRODUCTS, convert, int8_share
@@ -166,6 +168,79 @@ def test_other_methods_of_calibration(run_folder: Path, tmp_path: Path, method: 
     assert bundle.recipe["calibration"]["method"] == method
     assert bundle.scorecard["precision"]["int8_macs"] == 1.0
     assert capfd.readouterr() == ("", ""), "the quantiser's own progress is not shown"
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
+def test_batches_of_any_shape_calibrate(method: str) -> None:
+    """The last batch is smaller than the others, and images have sizes of their own."""
+    model = ImageModel(ImageConfig((32, 32, 1), 4, 8, 0, 16, 0, 16))
+    graph = to_onnx(model.g_a, (2, 24, 32, 1), (0, 1, 2), "a", "b", 18)
+    rng = np.random.default_rng(0)
+    batches = [
+        rng.normal(size=(*shape, 1)).astype(np.float32) for shape in ((4, 24, 32), (1, 32, 8))
+    ]
+    low = convert(graph, "int8", batches, Calibration(method))
+    assert int8_share(low, batches[0]) == 1.0
+    # In two batches as in one: all that occurs.
+    if method == "minmax":
+        same = [batches[0][:3], batches[0][3:]]
+        assert convert(graph, "int8", same, Calibration()) == convert(
+            graph, "int8", batches[:1], Calibration()
+        )
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_without_a_product_there_is_nothing_to_convert(precision: str) -> None:
+    """All channels on their lattice: whole numbers less a level, no transform."""
+    x = np.arange(4 * 16 * 2, dtype=np.float32).reshape(4, 16, 2) % 5
+    model = LinearSeries(LinearConfig((16, 2), (0, 1), False))
+    model.start(x, np.ones(2), {0: (1.0, 0.0), 1: (1.0, 0.0)})
+    graph = to_onnx(model.g_a, (4, 16, 2), (0,), "x", "y", 18)
+    assert not products(graph)
+    assert convert(graph, precision, [x], Calibration()) == graph
+    assert int8_share(graph, x) == 1.0
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_series_on_lattices_stays_fp32(tmp_path: Path, precision: str, capsys) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.c_[np.arange(2000), np.cumsum(rng.integers(-1, 2, 2000)) % 7]
+    np.savetxt(tmp_path / "x.csv", rows, delimiter=",", header="time,a", comments="", fmt="%d")
+    options = ["--metric", "nrmse", "--max-distortion", "0.001", "--model", "linear"]
+    base = [str(tmp_path / "x.csv"), *options, "--window", "32", "-o", str(tmp_path / "run")]
+    assert run(["train", *base]) == 0
+    out = str(tmp_path / "x.rdb")
+    assert run(["export", str(tmp_path / "run"), "--recipe", precision, "-o", out]) == 0
+    assert f"no layer to convert to {precision}" in capsys.readouterr().out
+    bundle = Bundle.read(Path(out))
+    assert bundle.manifest.precision == "fp32"
+    assert bundle.recipe["graph"]["precision"] == precision
+    assert check(bundle).fine
+
+
+@pytest.mark.parametrize("value", [None, 0.0])
+def test_what_is_exact_leaves_no_room(
+    bundle: Bundle, run_folder: Path, value: float | None
+) -> None:
+    draft = Draft.of(run_folder, recipe="int8")
+    card = bundle.scorecard
+    exact = card["export"] | {"distortion": {"metric": "mse", "value": value}}
+    members = bundle.members | {"scorecard.json": canonical.dumps(card | {"export": exact})}
+    plain = Bundle.make(bundle.manifest, members)
+    with pytest.raises(ParityError, match="exactly, which leaves no room for the int8 encoder"):
+        lower(plain, draft.recipe, draft.basis.parts, Bundle.make)
+
+
+def test_an_exception_of_the_half_in_fp32_is_read_too(run_folder: Path, tmp_path: Path) -> None:
+    rule = '[[exceptions]]\nnodes = "conv*"\nhalf = "decoder"\n\n[reference]'
+    recipe = mine(tmp_path, "int8", ("[reference]", rule))
+    with pytest.raises(ConfigError, match=r"'conv\*' names no layer of the decoder"):
+        export(run_folder, tmp_path / "x.rdb", recipe=recipe)
+
+
+def test_a_recipe_without_a_name_is_none(run_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no recipe is called ''"):
+        export(run_folder, tmp_path / "x.rdb", recipe="")
 
 
 def test_a_precision_that_the_profile_lacks(run_folder: Path, tmp_path: Path) -> None:
