@@ -19,8 +19,9 @@ from rdedge.device.tree import Tree
 
 _HWMON = "/sys/class/hwmon"
 _RAPL = "/sys/class/powercap"
-# The rail that all others hang from, where the board measures it.
-_WHOLE = ("VDD_IN", "VIN", "POM_5V_IN", "SYS5V", "VIN_SYS_5V0")
+# The rail that all others hang from, where the board measures it. An AGX module has none: its
+# VIN_SYS_5V0 or SYS5V feeds what the others do not, and all add up (jetson_stats, issues 51, 344).
+_WHOLE = ("VDD_IN", "VIN", "POM_5V_IN")
 _INTERVAL = 0.02
 
 

@@ -31,9 +31,14 @@ def ina(number: int, rails: dict[int, tuple[str, int, int]]) -> dict[str, str]:
 ORIN_NANO = ina(
     1, {1: ("VDD_IN", 5000, 1200), 2: ("VDD_CPU_GPU_CV", 5000, 300), 3: ("VDD_SOC", 5000, 400)}
 )
-AGX_ORIN = ina(3, {1: ("VDD_GPU_SOC", 19000, 200), 2: ("VDD_CPU_CV", 19000, 100)}) | ina(
-    4, {2: ("VDDQ_VDD2_1V8AO", 19000, 50)}
-)
+AGX_ORIN = ina(
+    3,
+    {
+        1: ("VDD_GPU_SOC", 19000, 200),
+        2: ("VDD_CPU_CV", 19000, 100),
+        3: ("VIN_SYS_5V0", 5000, 600),
+    },
+) | ina(4, {2: ("VDDQ_VDD2_1V8AO", 5000, 100)})
 RAPL = {
     "/sys/class/powercap/intel-rapl:0/energy_uj": "1000000\n",
     "/sys/class/powercap/intel-rapl:0/max_energy_range_uj": "262143328850\n",
@@ -48,8 +53,9 @@ def test_the_rail_that_feeds_the_others_is_taken_alone(tmp_path: Path) -> None:
 
 def test_without_one_all_rails_add_up(tmp_path: Path) -> None:
     found = sensors(put(tmp_path, AGX_ORIN))
-    assert found.names == ("VDD_GPU_SOC", "VDD_CPU_CV", "VDDQ_VDD2_1V8AO")
-    assert found.watts() == pytest.approx(19.0 * 0.35)
+    assert found.names == ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0", "VDDQ_VDD2_1V8AO")
+    # The 5 V rail of an AGX Orin is not its whole power.
+    assert found.watts() == pytest.approx(19.0 * 0.3 + 5.0 * 0.7)
 
 
 def test_other_sensors_are_no_power_monitors(tmp_path: Path) -> None:
