@@ -28,7 +28,7 @@ import click
 @click.option(
     "--seconds", type=float, default=1.0, show_default=True, help="To measure for each line."
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Of ort-cpu, for one operator.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Of ort-cpu, for one operator.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -69,12 +69,13 @@ def command(
     lines, notes = bench(
         bundle, backends=backends or None, batches=batches, seconds=seconds, threads=threads, x=x
     )
-    if csv_path is not None:
-        write_file(csv_path, as_csv(lines).encode(), force=force)
     values = [vars(line) for line in lines]
     if as_json:
         click.echo(json.dumps({"lines": values, "notes": notes}, indent=1))
-        return
-    click.echo(lines_text(values))
-    for note in notes:
-        click.echo(f"note   {note}")
+    else:
+        click.echo(lines_text(values))
+        for note in notes:
+            click.echo(f"note   {note}")
+    # Last: what was measured is not lost where it cannot be written.
+    if csv_path is not None:
+        write_file(csv_path, as_csv(lines).encode(), force=force)

@@ -9,11 +9,13 @@ import csv
 import io
 import multiprocessing
 import platform
+import re
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -27,7 +29,7 @@ from rdedge.codec.encoder import Encoder
 from rdedge.codec.preprocess import prepare
 from rdedge.device.power import Meter, sensors
 from rdedge.engine.runner import BACKENDS, backends_at_hand
-from rdedge.errors import ConfigError, MissingError
+from rdedge.errors import ConfigError, EngineError, MissingError
 from rdedge.flows.check import BASE
 from rdedge.types import Array
 
@@ -105,7 +107,8 @@ def bench(
     at_hand = backends_at_hand()
     notes: list[str] = []
     missing = {one.backend: one.why for one in at_hand if not one.there}
-    wanted = [one.backend for one in at_hand if one.there] if backends is None else list(backends)
+    there = (one.backend for one in at_hand if one.there)
+    wanted = list(dict.fromkeys(there if backends is None else backends))
     notes += [f"{name}: not here: {why}" for name, why in missing.items() if backends is None]
     for name in wanted:
         if name in missing:
@@ -122,12 +125,23 @@ def bench(
     lines: list[Line] = []
     # A fresh interpreter: a fork would count the parent's memory.
     context = multiprocessing.get_context("spawn")
+    sizes = tuple(dict.fromkeys(batches))
     for name in wanted:
-        with ProcessPoolExecutor(1, context) as pool:
-            lines += pool.submit(
-                _measure, path, name, tuple(batches), seconds, threads, samples
-            ).result()
+        with ProcessPoolExecutor(1, context, initializer=_die_silently) as pool:
+            measured = pool.submit(_measure, path, name, sizes, seconds, threads, samples)
+            try:
+                lines += measured.result()
+            except BrokenExecutor as error:
+                raise EngineError(
+                    f"the process that measured {name} died, perhaps for want of memory",
+                    do="try a smaller --batch",
+                ) from error
     return lines, notes
+
+
+def _die_silently() -> None:
+    """Ctrl-C reaches every process of a terminal; the parent alone says that it was stopped."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _measure(
@@ -154,9 +168,8 @@ def _measure(
             y_hat = np.zeros_like(encoder.runner.run(seen))
             decode = partial(decoder.decode, encoder.encode(x)), partial(decoder.runner.run, y_hat)
             timings.append(("decode", batch, *_timed(*decode, seconds)))
-    # In kilobytes on Linux, in bytes on macOS; before another backend is opened for parity.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    # Before another backend is opened for parity.
+    peak = _peak_mib()
     difference = None
     base = Encoder(bundle, backend=BASE)
     differ = float((encoder.symbols(samples) != base.symbols(samples)).mean())
@@ -188,6 +201,20 @@ def _measure(
             )
         )
     return lines
+
+
+def _peak_mib() -> float:
+    """The most memory that this process held, in 2^20 bytes. Linux hands getrusage's figure down
+    from the parent, through exec; that of /proc begins anew.
+    """
+    try:
+        status = Path("/proc/self/status").read_text("ascii", "replace")
+        (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.M)
+        return int(kilobytes) / 2**10
+    except (OSError, ValueError):
+        # In kilobytes on Linux, in bytes on macOS.
+        unit = 1 if sys.platform == "darwin" else 2**10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _timed(

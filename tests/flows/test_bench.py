@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 from rdedge.bundle.bundle import Bundle
 from rdedge.cli.group import run
-from rdedge.errors import ConfigError, MissingError
+from rdedge.errors import ConfigError, EngineError, MissingError
+from rdedge.flows import bench as flow
 from rdedge.flows.bench import MOST_BATCH, bench
 
 
@@ -42,6 +44,33 @@ def test_a_devices_part_encodes(bundle: Bundle, tmp_path: Path) -> None:
     lines, notes = bench(tmp_path / "d.rdb", batches=(1,), seconds=0.01, threads=1)
     assert [line.half for line in lines] == ["encode"]
     assert "a device's part: nothing is decoded" in notes
+
+
+def test_the_peak_is_its_own(bundle_path: Path) -> None:
+    """Not the parent's, which Linux hands down through exec."""
+    ballast = np.ones(32 << 20, np.uint64)
+    lines, _ = bench(bundle_path, batches=(1,), seconds=0.01, threads=1)
+    assert lines[0].peak_mib < ballast.nbytes / 2**20
+
+
+def test_what_is_named_twice_is_measured_once(bundle_path: Path) -> None:
+    twice = {"backends": ("ort-cpu", "ort-cpu"), "batches": (2, 2)}
+    lines, _ = bench(bundle_path, **twice, seconds=0.01, threads=1)
+    assert [(line.half, line.batch) for line in lines] == [("encode", 2), ("decode", 2)]
+
+
+def test_a_process_that_dies(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "_die_silently", os.abort)
+    with pytest.raises(EngineError, match="the process that measured ort-cpu died"):
+        bench(bundle_path, batches=(1,), seconds=0.01)
+
+
+def test_lines_that_cannot_be_written_are_shown(bundle_path: Path, tmp_path: Path, capsys) -> None:
+    base = ["bench", str(bundle_path), "--batch", "2", "--seconds", "0.01", "--threads", "1"]
+    assert run([*base, "--csv", str(tmp_path / "none" / "x.csv")]) == 1
+    shown = capsys.readouterr()
+    assert "% of symbols differ" in shown.out
+    assert "cannot write in" in shown.err
 
 
 def test_as_table_csv_and_json(bundle_path: Path, tmp_path: Path, capsys) -> None:
