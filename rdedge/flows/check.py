@@ -22,9 +22,9 @@ from rdedge.codec.encoder import Encoder
 from rdedge.codec.preprocess import prepare
 from rdedge.coding.rans import Backend
 from rdedge.data import sources
-from rdedge.engine.runner import backends_at_hand
+from rdedge.engine.runner import BACKENDS, backends_at_hand
 from rdedge.engine.safety import refuse_unsafe
-from rdedge.errors import BundleError, ConfigError, ParityError, RdedgeError
+from rdedge.errors import BundleError, ConfigError, ParityError, RdedgeError, ShapeError
 from rdedge.format.constants import Stream
 from rdedge.format.packet import read_packet
 from rdedge.types import Array
@@ -37,6 +37,8 @@ _MOST_SYMBOL_SHARE = 0.05
 _MOST_OUTPUT_DIFFERENCE = 0.1
 _MOST_EXTRA_BYTES = 0.1
 _MOST_SAMPLES = 256
+# Below this a deviation is none: what is divided by it is no number any more.
+_LEAST_DEVIATION = 1e-30
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,8 @@ def check(bundle: Bundle, x: Array | None = None, backends: Sequence[str] | None
 
     x: (N, *shape) to compare backends on, in the source's dtype; None: the reference inputs.
     backends: names of engine.runner.BACKENDS; None: all at hand. Raises BundleError where a part
-    cannot be read or a graph holds what it may not; MissingError, EngineError for a backend that
-    was asked for by name and cannot run.
+    cannot be read or a graph holds what it may not; ConfigError for a name that is none;
+    MissingError, EngineError for a backend that was asked for by name and cannot run.
     """
     signer = bundle.signature
     notes = ["unsigned" if signer is None else f"signed by the key {signer[:32].hex()}"]
@@ -127,7 +129,10 @@ def check(bundle: Bundle, x: Array | None = None, backends: Sequence[str] | None
         if not one.there and backends is None:
             notes.append(f"{one.backend}: not here: {one.why}")
     names = [one.backend for one in at_hand if one.there] if backends is None else list(backends)
-    names = [BASE, *(name for name in names if name != BASE)]
+    for name in names:
+        if name not in BACKENDS:
+            raise ConfigError(f"no backend is called {name!r}", expected=", ".join(BACKENDS))
+    names = list(dict.fromkeys((BASE, *names)))
     samples = bundle.reference.inputs if x is None else bundle.manifest.sample.check_batch(x)
     sides: list[_Side] = []
     for name in names:
@@ -158,6 +163,12 @@ def samples_from(path: Path, bundle: Bundle, key: str | None = None) -> Array:
     found: list[Array] = []
     skipped: list[sources.Skipped] = []
     for source in sources.read_all([path], skipped, key=key, spec=manifest.sample, options=options):
+        try:
+            manifest.sample.check_batch(source.samples)
+        except ShapeError as error:
+            raise ShapeError(
+                f"{source.name}: {error.what}", expected=error.expected, do=error.do
+            ) from error
         if found and source.samples.shape[1:] != found[0].shape[1:]:
             continue
         found.append(source.samples[: _MOST_SAMPLES - sum(map(len, found))])
@@ -175,7 +186,7 @@ def _limits(bundle: Bundle) -> _Limits:
     outputs = min(parity.max_output_difference, _MOST_OUTPUT_DIFFERENCE)
     if np.issubdtype(np.dtype(bundle.manifest.sample.dtype), np.integer):
         # An integer that rounds the other way differs by one unit, however close the floats were.
-        outputs = max(outputs, 1.0 / min(bundle.manifest.scale.std))
+        outputs = max(outputs, float(1.0 / _deviations(bundle).min()))
     return _Limits(
         min(parity.max_latent_difference, _MOST_LATENT_DIFFERENCE),
         min(parity.max_symbol_share, _MOST_SYMBOL_SHARE),
@@ -184,12 +195,24 @@ def _limits(bundle: Bundle) -> _Limits:
     )
 
 
+def _deviations(bundle: Bundle) -> Array:
+    """Standard deviations of the training data, raw units; 1 where a manifest says none."""
+    std = np.asarray(bundle.manifest.scale.std)
+    return np.where(std > _LEAST_DEVIATION, std, 1.0)
+
+
 def _reference(bundle: Bundle) -> list[Checked]:
     """What comes after the quantiser, by every coder at hand."""
     reference = bundle.reference
     coders: list[Backend] = ["c", "numpy"] if native.library() is not None else ["numpy"]
     packet, _ = read_packet(reference.packet)
     grid = bundle.manifest.grid(reference.inputs.shape[1:])
+    if packet.sample_count != len(reference.symbols):
+        raise BundleError(
+            f"the reference packet holds {packet.sample_count} samples",
+            expected=f"{len(reference.symbols)}, as many as there are reference inputs",
+            do="do not use this bundle; export it again",
+        )
     # What the symbols do not say, such as a mask of missing values.
     coded = (Stream.LATENTS, Stream.ESCAPES)
     beside = {kind: data for kind, data in packet.streams.items() if kind not in coded}
@@ -242,7 +265,7 @@ def _outputs(bundle: Bundle, side: _Side, limits: _Limits) -> list[Checked]:
         return []
     # Missing values are no outputs of the graph.
     difference = np.abs(side.outputs.astype(np.float64) - expected)
-    value = float(np.nanmax(difference / np.asarray(bundle.manifest.scale.std)))
+    value = float(np.nanmax(difference / _deviations(bundle)))
     what = f"{side.name}: largest difference of reconstructions, in standard deviations"
     return [Checked(what, value, limits.outputs)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from rdedge.cli.group import run
 from rdedge.codec import Decoder, Encoder
 from rdedge.engine import runner as engine
 from rdedge.engine.part import Part
-from rdedge.errors import BundleError, ConfigError, MissingError
+from rdedge.errors import BundleError, ConfigError, MissingError, ShapeError
 from rdedge.flows import check as flow
 from rdedge.flows.check import check, samples_from
 
@@ -68,7 +69,8 @@ def test_alone_on_a_cpu(bundle: Bundle) -> None:
     assert found.fine
     assert found.margin == 0.0
     assert [name.split()[0] for name in found.backends] == ["onnxruntime"]
-    assert all("not here" in note for note in found.notes)
+    assert found.notes[0] == "unsigned"
+    assert all("not here" in note for note in found.notes[1:])
     assert {note.split(":")[0] for note in found.notes} >= {"ort-cuda", "ort-tensorrt"}
 
 
@@ -122,6 +124,42 @@ def test_backends_by_name(bundle: Bundle) -> None:
         check(bundle, backends=["toaster"])
     with pytest.raises(MissingError):
         check(bundle, backends=["ort-cuda"])
+
+
+@pytest.mark.parametrize("name", ["", "onnxruntime", "ort-cpu "])
+def test_a_backend_is_named_in_full(bundle: Bundle, name: str) -> None:
+    with pytest.raises(ConfigError, match="no backend is called"):
+        check(bundle, backends=[name])
+
+
+def test_a_backend_named_twice_is_compared_once(bundle: Bundle, another) -> None:
+    another(0.0)
+    assert len(check(bundle, backends=["ort-cuda", "ort-cpu", "ort-cuda"]).backends) == 2
+
+
+def test_a_reference_packet_of_other_samples(bundle: Bundle) -> None:
+    for count in (1, 5):
+        packet = Encoder(bundle).encode(bundle.reference.inputs[:count])
+        wrong = Bundle.make(bundle.manifest, bundle.members | {"reference/packet.bin": packet})
+        with pytest.raises(BundleError, match=f"the reference packet holds {count} samples"):
+            check(wrong)
+
+
+@pytest.mark.parametrize("std", [0.0, 5e-324])
+def test_a_manifest_without_a_deviation(bundle: Bundle, std: float) -> None:
+    scale = replace(bundle.manifest.scale, std=(std,))
+    found = check(Bundle.make(replace(bundle.manifest, scale=scale), bundle.members))
+    assert found.fine
+    # In raw units then, of which one is what an integer may differ by.
+    (limit,) = [row.limit for row in found.rows if "reconstructions" in row.what]
+    assert limit == 1.0
+
+
+def test_samples_that_do_not_fit_are_named(bundle: Bundle, tmp_path: Path) -> None:
+    np.save(tmp_path / "b.npy", bundle.reference.inputs)
+    np.save(tmp_path / "a.npy", np.zeros((5, 3, 3), np.uint8))
+    with pytest.raises(ShapeError, match=r"a\.npy: an array of shape \(5, 3, 3\)"):
+        samples_from(tmp_path, bundle)
 
 
 def test_a_devices_part(bundle: Bundle, tmp_path: Path, capsys) -> None:
