@@ -98,7 +98,9 @@ def _refuse(data: bytes, half: Half, manifest: Manifest) -> None:
     for node in graph.node:
         if node.op_type not in OPERATORS:
             raise _unsafe(
-                what, f"the operator {node.op_type} at node {node.name!r}", ", ".join(OPERATORS)
+                what,
+                f"the operator {node.op_type!r} at node {node.name!r}",
+                ", ".join(sorted(OPERATORS)),
             )
         if any(a.HasField("g") or a.graphs for a in node.attribute):
             raise _unsafe(what, f"a graph inside node {node.name!r}", "none")
@@ -127,7 +129,12 @@ def _refuse_sizes(graph: Any, half: Half, manifest: Manifest) -> None:
         ]
         if len(shapes) != 1 or not _fits(shapes[0], wanted):
             raise _unsafe(what, f"{name}s of shapes {shapes}", f"one of (N, {wanted})")
-    held = sum(math.prod(tensor.dims) for tensor in graph.initializer)
+    tensors = [*graph.initializer, *(s.values for s in graph.sparse_initializer)]
+    for node in graph.node:
+        for a in node.attribute:
+            tensors += [a.t, *a.tensors, a.sparse_tensor.values]
+    held = sum(math.prod(t.dims) for t in tensors if t.data_type)
+    held += sum(len(a.ints) + len(a.floats) for node in graph.node for a in node.attribute)
     counted: int = getattr(manifest, half).parameters
     if held > _EACH * counted + _BESIDE:
         raise _unsafe(

@@ -32,6 +32,7 @@ _OPTIONAL = (
     ("pyarrow", "pyarrow", "Parquet", "parquet"),
     ("matplotlib", "matplotlib", "the picture of a curve", "report"),
     ("imagecodecs", "imagecodecs", "JPEG XL and JPEG 2000 beside ours", "jxl"),
+    ("cryptography", "cryptography", "signatures of bundles", "sign"),
 )
 
 # What brings a backend where it is missed.

@@ -49,7 +49,7 @@ def test_an_operator_that_is_not_allowed(bundle: Bundle, model, operator: str) -
 
 def test_its_node_is_named(bundle: Bundle, model) -> None:
     model.graph.node.append(helper.make_node("Sin", ["x"], ["s"], "the_node"))
-    assert "the operator Sin at node 'the_node'" in refused(bundle, model)
+    assert "the operator 'Sin' at node 'the_node'" in refused(bundle, model)
 
 
 def test_a_domain_of_its_own(bundle: Bundle, model) -> None:
@@ -92,6 +92,14 @@ def test_more_numbers_than_the_manifest_counts(bundle: Bundle, model) -> None:
     model.graph.initializer.append(
         onnx.numpy_helper.from_array(np.zeros(1_000_000, np.float32), "ballast")
     )
+    assert "1,0" in refused(bundle, model)
+
+
+@pytest.mark.parametrize("how", ["value", "value_floats"])
+def test_constants_count_too(bundle: Bundle, model, how: str) -> None:
+    numbers = np.zeros(1_000_000, np.float32)
+    value = onnx.numpy_helper.from_array(numbers) if how == "value" else numbers.tolist()
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["ballast"], **{how: value}))
     assert "1,0" in refused(bundle, model)
 
 
