@@ -38,9 +38,9 @@ def outline(value: Any, indent: int = 0) -> str:
         lines = []
         for key, inner in value.items():
             if isinstance(inner, dict | list) and inner and not _flat(inner):
-                lines += [f"{pad}{key}:", outline(inner, indent + 1)]
+                lines += [f"{pad}{_scalar(key)}:", outline(inner, indent + 1)]
             else:
-                lines.append(f"{pad}{key}: {_scalar(inner)}")
+                lines.append(f"{pad}{_scalar(key)}: {_scalar(inner)}")
         return "\n".join(lines)
     if isinstance(value, list):
         return "\n".join(
@@ -60,9 +60,13 @@ def _flat(value: Any) -> bool:
 
 def _scalar(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{k} {_scalar(v)}" for k, v in value.items()) or "none"
+        return ", ".join(f"{_scalar(k)} {_scalar(v)}" for k, v in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(map(_scalar, value)) or "none"
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = str(value)
+    # A foreign file must not write to the terminal: control sequences, lines of its own.
+    return text if text.isprintable() else repr(text)[1:-1]
