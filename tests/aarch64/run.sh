@@ -4,7 +4,7 @@
 # bundles, symbols and bytes both ways. Ends with a table; exit code 1 where the sides disagree.
 #
 #   tests/aarch64/run.sh [PYTHON]     PYTHON: of an environment with rdedge[train,export]
-#   KEEP=FILE.csv tests/aarch64/run.sh     keeps the table
+#   KEEP=FILE.csv MACHINE=NAME tests/aarch64/run.sh     keeps the table, with the machine's name
 #
 # Needs Debian or Ubuntu with apt (packages of arm64 are fetched into build/aarch64, nothing is
 # installed from them), qemu-user-static, binutils and a network.
@@ -127,7 +127,12 @@ both "$python" x86_64 --read aarch64
 
 say "the commands: check there, compress on each side, decompress on the other"
 cd "$work"
-arm() { "$base/python" -m rdedge "$@" 2>/dev/null; }
+arm() {
+    "$base/python" -m rdedge "$@" 2>>"$work/arm.log" || {
+        tail -n 5 "$work/arm.log" >&2
+        return 1
+    }
+}
 x86() { "$python" -m rdedge "$@"; }
 check_all() {
     for bundle in inputs/*.rdb; do
@@ -158,5 +163,5 @@ cat "$work/check.log"
 
 say "side by side"
 "$python" "$here/compare.py" "$work" "$base/parity.csv" --emulator "$emulator" \
-    --machine "$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores"
+    --machine "${MACHINE:-$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores}"
 [ -z "${KEEP:-}" ] || cp "$base/parity.csv" "$KEEP"
