@@ -151,10 +151,16 @@ def test_networks_see_no_level_and_nothing_far_away() -> None:
     for half in model.halves:
         nn.init.normal_(half.filter.network[-1].weight)
     z = torch.randn(4, 2, T)
+    encoder, decoder = model.halves
     with torch.no_grad():
+        added = decoder.filtered(z) - z
+        assert torch.allclose(decoder.filtered(z + 1000) - (z + 1000), added, atol=1e-2)
+        # What comes out of the encoder moves by the level, in the first coefficient of a channel.
+        x = z.transpose(1, 2)
+        moved = (encoder(x + 1000) - encoder(x)).reshape(4, 2, T)
+        assert torch.allclose(moved[:, :, 0], torch.full((4, 2), 1000 * T**0.5), rtol=1e-5)
+        assert float(moved[:, :, 1:].abs().max()) < 0.1
         for half in model.halves:
-            added = half.filter(z) - z
-            assert torch.allclose(half.filter(z + 1000) - (z + 1000), added, atol=1e-2)
             assert float((half.filter(1e6 * z) - 1e6 * z).abs().max()) < 1e3
 
 
