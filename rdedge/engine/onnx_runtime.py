@@ -7,6 +7,7 @@ start at once.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from rdedge.engine.graph import precision_of, refuse_external
@@ -22,7 +23,12 @@ PROVIDERS = {
 
 
 def module() -> Any:
-    """The package. Raises MissingError where it is not installed or cannot be loaded."""
+    """The package. Raises MissingError where it is not installed or cannot be loaded.
+
+    From 1.29 on it sends telemetry unless told not to; a device's link costs money, and what runs
+    there is nobody else's business. Who sets ORT_DISABLE_TELEMETRY decides otherwise.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime as ort
     except ImportError as error:
@@ -36,6 +42,11 @@ def module() -> Any:
             do="pip install 'rdedge[runtime]'; on a Jetson take NVIDIA's onnxruntime-gpu "
             "instead, and let the virtual environment see it (--system-site-packages)",
         ) from error
+    if not hasattr(ort, "get_available_providers"):
+        raise MissingError(
+            f"onnxruntime is damaged: {getattr(ort, '__file__', None)} is not the package",
+            do="pip install --force-reinstall onnxruntime, or remove what stands in its place",
+        )
     return ort
 
 

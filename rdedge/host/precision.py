@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from rdedge.bundle.recipe import Calibration, LayerException
+from rdedge.engine.onnx_runtime import module as ort_module
 from rdedge.errors import ConfigError, MissingError
 from rdedge.host.graphs import onnx_module, saved
 from rdedge.types import Array
@@ -154,6 +155,7 @@ def _between_products(model: Any) -> set[str]:
 def _to_int8(model: Any, batches: list[Array], calibration: Calibration, kept: list[str]) -> Any:
     onnx = onnx_module()
     try:
+        ort_module()
         from onnxruntime import quantization
     except ImportError as error:
         raise _missing(error) from error
@@ -262,7 +264,7 @@ def _macs(node: Any, sizes: dict[str, tuple[int, ...]]) -> int:
 
 def _shapes(model: Any, x: Array) -> dict[str, tuple[int, ...]]:
     """The shape of every factor and result of a product, found by running the graph."""
-    import onnxruntime as ort
+    ort = ort_module()
 
     onnx = onnx_module()
     names = {

@@ -427,3 +427,27 @@ def test_a_broken_onnxruntime_is_diagnosed(tmp_path: Path, bundle_path: Path, np
         )
         assert "libcudart" in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_onnxruntime_is_diagnosed(tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime").mkdir()
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    (tmp_path / "onnxruntime" / "__init__.py").write_text("__version__ = '1.0'")
+    command = [sys.executable, "-m", "rdedge", "doctor"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert "onnxruntime is damaged" in done.stdout
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "1"), ("0", "0")])
+def test_telemetry_is_off_unless_wanted(before: str | None, after: str) -> None:
+    env = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    env |= {} if before is None else {"ORT_DISABLE_TELEMETRY": before}
+    code = (
+        "import os; from rdedge.engine.onnx_runtime import module; module(); "
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == after
