@@ -15,6 +15,7 @@ A backend that was asked for by name and cannot run is an error.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -139,6 +140,13 @@ def _open_tensorrt(part: Part, by_name: bool) -> TensorRTRunner:
         stored.path.unlink(missing_ok=True)
         stored = engine_for(part, goal, options, cache).stored
         return TensorRTRunner(stored, goal.tensorrt, part.what, gpu)
+
+
+def refuse_unknown(backends: Iterable[str]) -> None:
+    """Raise ConfigError for a name that is none of BACKENDS."""
+    for name in backends:
+        if name not in BACKENDS:
+            raise ConfigError(f"no backend is called {name!r}", expected=", ".join(BACKENDS))
 
 
 def backends_at_hand() -> list[AtHand]:

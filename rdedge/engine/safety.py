@@ -14,7 +14,7 @@ from typing import Any
 from rdedge.bundle.bundle import Bundle
 from rdedge.bundle.manifest import Manifest
 from rdedge.engine.graph import refuse_external
-from rdedge.engine.part import Half
+from rdedge.engine.part import HALVES, Half
 from rdedge.errors import BundleError
 
 OPERATORS = frozenset(
@@ -65,8 +65,7 @@ def refuse_unsafe(bundle: Bundle) -> bool:
     """Raise BundleError where a graph of the bundle holds what it may not; False where nobody could
     look into it, because onnx is not installed: then only tensors in other files are refused.
     """
-    halves: tuple[Half, ...] = ("encoder", "decoder")
-    for half in halves:
+    for half in HALVES:
         graph = bundle.members.get(f"{half}.onnx")
         if graph is None:
             continue

@@ -28,7 +28,7 @@ from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
 from rdedge.codec.preprocess import prepare
 from rdedge.device.power import Meter, sensors
-from rdedge.engine.runner import BACKENDS, backends_at_hand
+from rdedge.engine.runner import backends_at_hand, refuse_unknown
 from rdedge.errors import ConfigError, EngineError, MissingError
 from rdedge.flows.check import BASE
 from rdedge.types import Array
@@ -99,9 +99,7 @@ def bench(
             raise ConfigError(f"a batch of {batch}", expected=f"1 to {MOST_BATCH}")
     if not 0 < seconds <= 3600:
         raise ConfigError(f"{seconds:g} seconds", expected="more than 0, at most 3600")
-    for name in backends or ():
-        if name not in BACKENDS:
-            raise ConfigError(f"no backend is called {name!r}", expected=", ".join(BACKENDS))
+    refuse_unknown(backends or ())
     bundle = Bundle.read(path)
     samples = bundle.reference.inputs if x is None else bundle.manifest.sample.check_batch(x)
     at_hand = backends_at_hand()

@@ -22,7 +22,7 @@ from rdedge.codec.encoder import Encoder
 from rdedge.codec.preprocess import prepare
 from rdedge.coding.rans import Backend
 from rdedge.data import sources
-from rdedge.engine.runner import BACKENDS, backends_at_hand
+from rdedge.engine.runner import backends_at_hand, refuse_unknown
 from rdedge.engine.safety import refuse_unsafe
 from rdedge.errors import BundleError, ConfigError, ParityError, RdedgeError, ShapeError
 from rdedge.format.constants import Stream
@@ -129,9 +129,7 @@ def check(bundle: Bundle, x: Array | None = None, backends: Sequence[str] | None
         if not one.there and backends is None:
             notes.append(f"{one.backend}: not here: {one.why}")
     names = [one.backend for one in at_hand if one.there] if backends is None else list(backends)
-    for name in names:
-        if name not in BACKENDS:
-            raise ConfigError(f"no backend is called {name!r}", expected=", ".join(BACKENDS))
+    refuse_unknown(names)
     names = list(dict.fromkeys((BASE, *names)))
     samples = bundle.reference.inputs if x is None else bundle.manifest.sample.check_batch(x)
     sides: list[_Side] = []
