@@ -28,6 +28,18 @@ def refuse_existing(path: Path, force: bool) -> None:
         raise OutputError(f"{path} exists", do="choose another name, or replace it with --force")
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Say before long work that path's folder is missing or that nothing may be written there."""
+    folder = path.resolve().parent if path.is_symlink() else path.absolute().parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {path}: {folder} is no folder", do="make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"cannot write {path}: nothing may be written in {folder}",
+            do="choose a folder of your own",
+        )
+
+
 @contextlib.contextmanager
 def write_aside(path: Path, *, force: bool = False) -> Iterator[IO[bytes]]:
     """Open a temporary file beside path; at the end flush it to disk and rename it to path.

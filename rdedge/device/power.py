@@ -1,8 +1,9 @@
 """The energy that a board spends, from the sensors that its kernel shows.
 
 Jetson modules carry INA3221 power monitors (Linux's hwmon: in*_input in millivolts, curr*_input in
-milliamperes, in*_label with the rail's name; Documentation/hwmon/ina3221.rst). Their readings are
-of now and are integrated here; x86 hosts with RAPL count energy themselves
+milliamperes, in*_label with the rail's name; Documentation/hwmon/ina3221.rst), a Thor's carrier
+board an INA238 on its input (power1_input in microwatts; Documentation/hwmon/ina238.rst). Their
+readings are of now and are integrated here; x86 hosts with RAPL count energy themselves
 (Documentation/power/powercap/powercap.rst).
 """
 
@@ -27,17 +28,20 @@ _INTERVAL = 0.02
 
 @dataclass(frozen=True)
 class Rail:
-    """One measured supply. voltage, current: files, in millivolts and milliamperes."""
+    """One measured supply. factors: files whose numbers multiply to its power in microwatts, or one
+    file that holds it.
+    """
 
     name: str
-    voltage: str
-    current: str
+    factors: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Sensors:
-    """What this machine can be asked. rails: of INA3221; counters: files of RAPL's packages and how
-    far they count, both in microjoules; why: there is neither.
+    """What this machine can be asked.
+
+    rails: of INA3221 and INA238; counters: files of RAPL's packages and how far they count, both in
+    microjoules; why: there is neither.
     """
 
     tree: Tree
@@ -55,10 +59,13 @@ class Sensors:
         """Of all rails, now; None where one cannot be read."""
         total = 0.0
         for rail in self.rails:
-            volts, amperes = (self._number(path) for path in (rail.voltage, rail.current))
-            if volts is None or amperes is None:
-                return None
-            total += volts * amperes * 1e-6
+            microwatts = 1.0
+            for path in rail.factors:
+                number = self._number(path)
+                if number is None:
+                    return None
+                microwatts *= number
+            total += microwatts * 1e-6
         return total
 
     def joules(self) -> list[float] | None:
@@ -84,20 +91,27 @@ def sensors(root: Path = Path("/")) -> Sensors:
     counters = tuple(_counters(tree))
     if counters:
         return Sensors(tree, counters=counters)
-    return Sensors(tree, why="no INA3221 in /sys/class/hwmon and no readable RAPL counter")
+    return Sensors(
+        tree, why="no INA3221 or INA238 in /sys/class/hwmon and no readable RAPL counter"
+    )
 
 
 def _rails(tree: Tree) -> list[Rail]:
     found = []
     for name, _ in tree.names(_HWMON, r"hwmon\d+"):
         folder = f"{_HWMON}/{name}"
-        if tree.read(f"{folder}/name").text != "ina3221":
+        chip = tree.read(f"{folder}/name").text
+        if chip == "ina238" and tree.read(f"{folder}/power1_input").text:
+            # It has no labels; where NVIDIA fits one it measures the board's input
+            # (jetson_stats, pull request 900).
+            found.append(Rail("VIN", (f"{folder}/power1_input",)))
+        if chip != "ina3221":
             continue
         for label, match in tree.names(folder, r"in(\d)_label"):
             current = f"{folder}/curr{match[1]}_input"
             if tree.read(current).text:
                 rail = tree.read(f"{folder}/{label}").text
-                found.append(Rail(rail, f"{folder}/in{match[1]}_input", current))
+                found.append(Rail(rail, (f"{folder}/in{match[1]}_input", current)))
     return found
 
 

@@ -28,7 +28,7 @@ def ask() -> Driver:
     try:
         cuda = ctypes.CDLL(LIBRARY)
     except OSError as error:
-        return Driver(why=f"cannot load {LIBRARY}: {error}")
+        return Driver(why=f"cannot load {LIBRARY}: {str(error).removeprefix(f'{LIBRARY}: ')}")
     try:
         return _ask(cuda)
     except AttributeError as error:

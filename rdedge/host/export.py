@@ -18,7 +18,7 @@ from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
 from rdedge.bundle.signature import private_key
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import tables_from_counts
-from rdedge.data.files import refuse_existing
+from rdedge.data.files import refuse_existing, refuse_unwritable
 from rdedge.engine.safety import refuse_unsafe
 from rdedge.errors import BoundMissedError
 from rdedge.host.datasets import Basis, load_again
@@ -71,6 +71,7 @@ def export(
     and ONNX Runtime differ by more than the recipe allows, or a lower precision costs more.
     """
     refuse_existing(Path(output), force)
+    refuse_unwritable(Path(output))
     if sign is not None:
         # Before minutes of work, not after.
         private_key(sign)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rdedge.data import files
-from rdedge.data.files import refuse_existing, write_aside, write_file
+from rdedge.data.files import refuse_existing, refuse_unwritable, write_aside, write_file
 from rdedge.errors import OutputError, SourceError
 
 
@@ -157,3 +157,15 @@ def test_a_full_disk(tmp_path, old):
     assert "free some space" in done.stdout
     assert listing(tmp_path) == ([] if old is None else ["a.bin"])
     assert old is None or path.read_bytes() == old
+
+
+def test_a_folder_without_the_right_to_write_is_found_at_once(tmp_path, monkeypatch):
+    refuse_unwritable(tmp_path / "a")
+    (tmp_path / "link").symlink_to(tmp_path / "missing" / "a")
+    for path in (tmp_path / "missing" / "a", tmp_path / "link"):
+        with pytest.raises(OutputError, match=r"missing is no folder.*make it first"):
+            refuse_unwritable(path)
+    # The superuser may write everywhere, so the system's answer is given here.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(OutputError, match="nothing may be written in"):
+        refuse_unwritable(tmp_path / "a")

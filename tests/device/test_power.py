@@ -58,6 +58,17 @@ def test_without_one_all_rails_add_up(tmp_path: Path) -> None:
     assert found.watts() == pytest.approx(19.0 * 0.3 + 5.0 * 0.7)
 
 
+def test_the_input_of_a_thors_board(tmp_path: Path) -> None:
+    thor = ina(4, {1: ("VDD_GPU", 12000, 900), 2: ("VDD_CPU_SOC_MSS", 12000, 500)}) | {
+        "/sys/class/hwmon/hwmon5/name": "ina238\n",
+        "/sys/class/hwmon/hwmon5/in1_input": "20000\n",
+        "/sys/class/hwmon/hwmon5/power1_input": "31500000\n",
+    }
+    found = sensors(put(tmp_path, thor))
+    assert found.names == ("VIN",)
+    assert found.watts() == pytest.approx(31.5)
+
+
 def test_other_sensors_are_no_power_monitors(tmp_path: Path) -> None:
     files = {"/sys/class/hwmon/hwmon0/name": "acpitz", "/sys/class/hwmon/hwmon0/in1_label": "x"}
     found = sensors(put(tmp_path, files))

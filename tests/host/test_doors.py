@@ -169,6 +169,9 @@ def test_a_missed_bound_is_not_exported_in_silence(data: str, tmp_path: Path) ->
     with pytest.raises(BoundMissedError, match="--allow-missed"):
         export(tmp_path / "r", tmp_path / "x.rdb")
     assert not (tmp_path / "x.rdb").exists()
+    # A folder that is not there is found before the work.
+    with pytest.raises(OutputError, match=r"cannot write .*is no folder"):
+        export(tmp_path / "r", tmp_path / "missing" / "x.rdb", allow_missed=True)
     bundle = export(tmp_path / "r", tmp_path / "x.rdb", allow_missed=True)
     assert bundle.scorecard["training"]["met"] is False
 
