@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from rdedge import canonical, config
+from rdedge.bundle.fallback import MAX_FALLBACKS, Fallback
 from rdedge.errors import BundleError, RdedgeError
 from rdedge.metrics import Scale
 from rdedge.types import Bound, SampleSpec
 
 FORMAT_VERSION = 1
+MAX_LEVELS = 256
 MAX_PATCH = 256
 # What only a server needs; what a device without it can no longer do: decode, and so measure the
 # distortion of what it sends, which keeps its packets from ever being gated (FORMAT.md, section 1).
@@ -70,8 +72,9 @@ class Manifest:
     model: kind of model. columns: names of a series' channels, empty where they have none.
     latents: L, of a row; patch: pixels of an image's side that a row stands for, else 1 (FORMAT.md,
     section 4.5). rounding: of the quantiser, encoder only. scale: of psnr and nrmse. bound: the
-    mean bound that it was trained for. members: all others of the whole bundle. absent: those of
-    them that a device's part is without.
+    mean bound that it was trained for. levels: operating points, the one trained for first.
+    fallbacks: codecs that a run may name in place of the learned one, by position from 1. members:
+    all others of the whole bundle. absent: those of them that a device's part is without.
     """
 
     model: str
@@ -91,6 +94,7 @@ class Manifest:
     identity: str
     members: dict[str, Member]
     absent: tuple[str, ...] = ()
+    fallbacks: tuple[Fallback, ...] = ()
 
     @property
     def cannot(self) -> tuple[str, ...]:
@@ -113,6 +117,7 @@ class Manifest:
         return canonical.dumps(
             {
                 **part,
+                **_fallbacks(self),
                 "format": FORMAT_VERSION,
                 "model": self.model,
                 "sample": _sample(self.sample),
@@ -150,6 +155,7 @@ class Manifest:
                 )
             sample = value.pop("sample")
             levels = tuple(Level.from_json(level) for level in value.pop("levels"))
+            fallbacks = tuple(Fallback.from_json(one) for one in value.pop("fallbacks", ()))
             members = {
                 name: config.build(member, Member, f"members: {name}")
                 for name, member in value.pop("members").items()
@@ -162,7 +168,7 @@ class Manifest:
             if not all(isinstance(name, str) for name in value["columns"]):
                 raise ValueError(f"columns {value['columns']!r:.80}")
             rest = config.build(value, _Rest, "manifest.json")
-            manifest = rest.with_parts(spec, levels, members, absent)
+            manifest = rest.with_parts(spec, levels, fallbacks, members, absent)
         except BundleError:
             raise
         except (
@@ -188,7 +194,10 @@ class Manifest:
 
     def _check(self) -> None:
         fine = (
-            self.levels
+            1 <= len(self.levels) <= MAX_LEVELS
+            and len(set(self.levels)) == len(self.levels)
+            and len(self.fallbacks) <= MAX_FALLBACKS
+            and all(fallback.suits(self.sample) for fallback in self.fallbacks)
             and 1 <= self.latents <= 65535
             and 0 < self.rounding <= 0.5
             and _HASH.fullmatch(self.identity)
@@ -243,10 +252,24 @@ class _Rest:
         self,
         sample: SampleSpec,
         levels: tuple[Level, ...],
+        fallbacks: tuple[Fallback, ...],
         members: dict[str, Member],
         absent: tuple[str, ...],
     ) -> Manifest:
-        return Manifest(sample=sample, levels=levels, members=members, absent=absent, **vars(self))
+        return Manifest(
+            sample=sample,
+            levels=levels,
+            fallbacks=fallbacks,
+            members=members,
+            absent=absent,
+            **vars(self),
+        )
+
+
+def _fallbacks(manifest: Manifest) -> dict[str, Any]:
+    """The key of the manifest and of the identity; a bundle without any has none."""
+    found = [fallback.to_json() for fallback in manifest.fallbacks]
+    return {"fallbacks": found} if found else {}
 
 
 def _sample(spec: SampleSpec) -> dict[str, Any]:
@@ -260,6 +283,7 @@ def identity_of(manifest: Manifest) -> str:
     return sha256(
         canonical.dumps(
             {
+                **_fallbacks(manifest),
                 "format": FORMAT_VERSION,
                 "sample": _sample(manifest.sample),
                 "latents": manifest.latents,

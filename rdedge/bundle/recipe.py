@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rdedge import config, resources
+from rdedge.bundle.fallback import CODECS
 from rdedge.bundle.profile import Profile, without_unknown
 from rdedge.errors import ConfigError
 
 PRECISIONS = ("fp32", "fp16", "int8")
 METHODS = ("minmax", "percentile", "entropy")
+# What a device does about the bound: measure every sample, some, none.
+GATES = ("always", "sampled", "never")
 # The widest range that an engine may be asked for: samples, or pixels of a side.
 _MOST = 1 << 20
 
@@ -147,6 +150,32 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """Whether a device measures what it sends, and what it may do to keep the bound. mode: what an
+    encoder does that is not told; levels: quantiser steps in the bundle, octaves: from the finest
+    to the coarsest of them; fallbacks: codecs by name, None for those that suit the samples.
+    """
+
+    mode: str = "never"
+    levels: int = 8
+    octaves: float = 2.5
+    fallbacks: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in GATES:
+            raise ConfigError(f"gate {self.mode!r}", expected=", ".join(GATES))
+        if not 1 <= self.levels <= 64:
+            raise ConfigError(f"{self.levels} levels", expected="1 to 64")
+        if not 0.1 <= self.octaves <= 16.0:
+            raise ConfigError(f"{self.octaves:g} octaves", expected="0.1 to 16")
+        for name in self.fallbacks or ():
+            if name not in CODECS:
+                raise ConfigError(f"fallback {name!r}", expected=", ".join(CODECS))
+        if len(set(self.fallbacks or ())) != len(self.fallbacks or ()):
+            raise ConfigError("a fallback is named twice", expected="each once")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a run becomes a bundle."""
 
@@ -157,6 +186,7 @@ class Recipe:
     calibration: Calibration = Calibration()
     exceptions: tuple[LayerException, ...] = ()
     quality: Quality = Quality()
+    gate: Gate = Gate()
 
     def to_json(self) -> dict[str, Any]:
         value: dict[str, Any] = without_unknown(asdict(self))

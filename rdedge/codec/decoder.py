@@ -9,6 +9,7 @@ from os import PathLike
 import numpy as np
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.preprocess import BLOCK_ELEMENTS, from_network
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.quantiser import dequantise
@@ -18,7 +19,7 @@ from rdedge.engine.runner import open_runner
 from rdedge.errors import FormatError, MismatchError
 from rdedge.format.constants import MAX_IMAGE_ELEMENTS, Stream
 from rdedge.format.mask import read_mask
-from rdedge.format.packet import Packet, read_packet
+from rdedge.format.packet import LEARNED, Packet, read_packet
 from rdedge.types import Array
 
 
@@ -42,6 +43,7 @@ class Decoder:
         self.spec = self.manifest.sample
         self.runner = open_runner(Part.of(self.bundle, "decoder"), backend, threads)
         self.symbol_codec = SymbolCodec.of(self.bundle, coder)
+        self.fallbacks = Fallbacks(self.manifest)
         self._quantisers = self.bundle.selection.quantisers
 
     def decode(self, data: bytes | memoryview) -> Array:
@@ -70,7 +72,15 @@ class Decoder:
         """A parsed packet -> its samples."""
         shape = self._shape(packet)
         symbols = self.symbol_codec.unpack(packet, self.manifest.grid(shape))
-        x_hat = self.reconstruct(symbols, shape)
+        self.fallbacks.refuse(packet, math.prod(shape))
+        levels = _levels(packet)
+        learned = levels >= 0
+        x_hat = self.reconstruct(symbols, shape, levels[learned])
+        if not learned.all():
+            found = np.empty((packet.sample_count, *shape), self.spec.dtype)
+            found[learned] = x_hat
+            x_hat = found
+            self.fallbacks.decode(packet, shape, x_hat)
         mask = packet.streams.get(Stream.MASK)
         if mask is not None:
             if self.spec.kind != "series" or not np.issubdtype(x_hat.dtype, np.floating):
@@ -93,14 +103,24 @@ class Decoder:
             )
         return packet.shape
 
-    def reconstruct(self, symbols: Array, shape: tuple[int, ...] | None = None) -> Array:
+    def reconstruct(
+        self, symbols: Array, shape: tuple[int, ...] | None = None, levels: Array | None = None
+    ) -> Array:
         """symbols: (N, R * L) int32 -> (N, *shape) in the dtype of the source.
 
-        shape: of a sample; None: the manifest's.
+        shape: of a sample; None: the manifest's. levels: of each sample, (N,); None: all 0.
         """
         shape = self.spec.shape if shape is None else shape
-        grid = self.manifest.grid(shape)
         x_hat = np.empty((len(symbols), *shape), self.spec.dtype)
+        for i, block in self.outputs(symbols, shape, levels):
+            x_hat[i : i + len(block)] = from_network(block, self.spec.dtype)
+        return x_hat
+
+    def outputs(
+        self, symbols: Array, shape: tuple[int, ...], levels: Array | None = None
+    ) -> Iterator[tuple[int, Array]]:
+        """The same before the last step, block by block: where it starts, (n, *shape) float32."""
+        grid = self.manifest.grid(shape)
         symbols = symbols.reshape(-1, *grid, self.manifest.latents)
         # As large as the graph makes them: thin images grow to whole patches.
         enlarged = (
@@ -108,14 +128,23 @@ class Decoder:
         )
         rows = max(1, BLOCK_ELEMENTS // enlarged)
         for i in range(0, len(symbols), rows):
-            y_hat = dequantise(
-                symbols[i : i + rows], self.manifest.levels[0].step, self._quantisers
-            )
-            block = self.runner.run(y_hat)
+            some = None if levels is None else levels[i : i + rows]
+            block = self.runner.run(self._y_hat(symbols[i : i + rows], some))
             if grid:
                 block = block[:, : shape[0], : shape[1]]
-            x_hat[i : i + rows] = from_network(block.reshape(-1, *shape), self.spec.dtype)
-        return x_hat
+            yield i, block.reshape(-1, *shape)
+
+    def _y_hat(self, symbols: Array, levels: Array | None) -> Array:
+        """What the graph is fed with, float32; symbols: (n, *grid, L)."""
+        steps = [level.step for level in self.manifest.levels]
+        first = 0 if levels is None else int(levels[0])
+        if levels is None or (levels == first).all():
+            return dequantise(symbols, steps[first], self._quantisers)
+        y_hat = np.empty(symbols.shape, np.float32)
+        for level in np.unique(levels):
+            which = levels == level
+            y_hat[which] = dequantise(symbols[which], steps[level], self._quantisers)
+        return y_hat
 
     def require(self, identity: bytes) -> None:
         """Raise MismatchError unless identity (32 bytes) is this codec's."""
@@ -125,3 +154,10 @@ class Decoder:
                 expected=f"{self.manifest.identity[:16]}..., the one of this bundle",
                 do="decode it with the bundle that made it",
             )
+
+
+def _levels(packet: Packet) -> Array:
+    """The level of each sample, (N,) int64; -1 of those of fallbacks."""
+    runs = packet.runs
+    levels = [run.level if run.codec == LEARNED else -1 for run in runs]
+    return np.repeat(np.array(levels, np.int64), [run.count for run in runs])

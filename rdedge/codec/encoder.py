@@ -21,9 +21,10 @@ from rdedge.coding.quantiser import Quantiser
 from rdedge.coding.rans import Backend
 from rdedge.engine.part import Part
 from rdedge.engine.runner import open_runner
-from rdedge.errors import ShapeError, ValueRangeError
+from rdedge.errors import ConfigError, ShapeError, ValueRangeError
 from rdedge.format.constants import MAX_IMAGE_ELEMENTS, MAX_SAMPLES, Stream
 from rdedge.format.mask import write_mask
+from rdedge.format.packet import LEARNED, Run
 from rdedge.types import Array
 
 
@@ -48,43 +49,75 @@ class Encoder:
         self.spec = self.manifest.sample
         self.runner = open_runner(Part.of(self.bundle, "encoder"), backend, threads)
         self.symbol_codec = SymbolCodec.of(self.bundle, coder)
-        step, rounding = self.manifest.levels[0].step, self.manifest.rounding
-        self._quantiser = Quantiser(step, rounding, self.bundle.selection.quantisers)
+        rounding, quantisers = self.manifest.rounding, self.bundle.selection.quantisers
+        self._quantisers = [
+            Quantiser(level.step, rounding, quantisers) for level in self.manifest.levels
+        ]
 
-    def encode(self, x: Array, streams: Mapping[Stream, bytes] | None = None) -> bytes:
+    def encode(
+        self, x: Array, streams: Mapping[Stream, bytes] | None = None, *, level: int = 0
+    ) -> bytes:
         """x: (N, *shape) in the dtype and the units of the source, N from 1 to 2^24 -> one packet.
 
         Images of one packet have one height and width, and where that is not the manifest's at most
         2^28 elements. NaN in a series is a missing value.
-        streams: to travel in the packet, such as times. Raises ShapeError for another shape or
+        streams: to travel in the packet, such as times. level: of the manifest's.
+        Raises ShapeError for another shape or
         dtype, ValueRangeError for infinity, NaN in what is no series, and values beyond what can
         be coded.
         """
-        x = self._checked(x)
+        x = self.checked(x)
+        self._refuse_level(level)
         shape = None if x.shape[1:] == self.spec.shape else x.shape[1:]
         mask = None
         if self.spec.kind == "series":
             x, mask = fill_missing(x)
         if mask is not None:
             streams = {**(streams or {}), Stream.MASK: write_mask(mask)}
-        symbols = self._symbols(x)
+        symbols = self._symbols(x, level)
+        runs = None if level == 0 else (Run(LEARNED, level, len(x)),)
         return self.symbol_codec.pack(
-            symbols.reshape(-1), len(x), grid=self._grid(x), shape=shape, streams=streams
+            symbols.reshape(-1), len(x), grid=self._grid(x), shape=shape, streams=streams, runs=runs
         )
 
     def encode_stream(self, batches: Iterable[Array]) -> Iterator[bytes]:
         """One packet for each batch, as they come."""
         return map(self.encode, batches)
 
-    def symbols(self, x: Array) -> Array:
+    def symbols(self, x: Array, level: int = 0) -> Array:
         """X as for encode -> symbols (N, R * L) int32."""
-        x = self._checked(x)
-        return self._symbols(fill_missing(x)[0] if self.spec.kind == "series" else x)
+        x = self.checked(x)
+        self._refuse_level(level)
+        return self._symbols(fill_missing(x)[0] if self.spec.kind == "series" else x, level)
+
+    def latents(self, x: Array) -> Array:
+        """X checked, without NaN -> what the graph gives, (N, R * L) float32, not yet quantised."""
+        if self.spec.kind == "image":
+            x = enlarge(x, self.manifest.patch)
+        latents = math.prod(self._grid(x)) * self.manifest.latents
+        y = np.empty((len(x), latents), np.float32)
+        rows = max(1, BLOCK_ELEMENTS // math.prod(x.shape[1:]))
+        for i in range(0, len(x), rows):
+            y[i : i + rows] = self.runner.run(to_network(x[i : i + rows])).reshape(-1, latents)
+        return y
+
+    def quantised(self, y: Array, level: int) -> Array:
+        """Latents (N, R * L) float32 -> symbols of that shape. Raises ValueRangeError."""
+        symbols = np.empty(y.shape, np.int32)
+        self._quantisers[level](y.reshape(-1), symbols.reshape(-1))
+        return symbols
+
+    def _refuse_level(self, level: int) -> None:
+        if not 0 <= level < len(self._quantisers):
+            raise ConfigError(
+                f"level {level}", expected=f"0 to {len(self._quantisers) - 1}, as the bundle has"
+            )
 
     def _grid(self, x: Array) -> tuple[int, ...]:
         return self.manifest.grid(x.shape[1:])
 
-    def _checked(self, x: Array) -> Array:
+    def checked(self, x: Array) -> Array:
+        """A batch as the codec takes it. Raises ShapeError."""
         x = self.spec.check_batch(x)
         if not 1 <= len(x) <= MAX_SAMPLES:
             raise ShapeError(f"a batch of {len(x)} samples", expected=f"1 to {MAX_SAMPLES}")
@@ -96,7 +129,7 @@ class Encoder:
             )
         return x
 
-    def _symbols(self, x: Array) -> Array:
+    def _symbols(self, x: Array, level: int) -> Array:
         """X checked and without NaN -> symbols (N, R * L) int32."""
         if self.spec.kind == "image":
             x = enlarge(x, self.manifest.patch)
@@ -104,17 +137,17 @@ class Encoder:
         symbols = np.empty((len(x), math.prod(grid) * self.manifest.latents), np.int32)
         rows = max(1, BLOCK_ELEMENTS // math.prod(x.shape[1:]))
         if len(x) <= rows:
-            self._quantise(x, symbols)
+            self._quantise(x, symbols, level)
             return symbols
         for i in range(0, len(x), rows):
-            self._quantise(x[i : i + rows], symbols[i : i + rows])
+            self._quantise(x[i : i + rows], symbols[i : i + rows], level)
         return symbols
 
-    def _quantise(self, x: Array, symbols: Array) -> None:
+    def _quantise(self, x: Array, symbols: Array, level: int) -> None:
         """A block of samples -> its rows of symbols."""
         y = self.runner.run(to_network(x)).reshape(-1)
         try:
-            self._quantiser(y, symbols.reshape(-1))
+            self._quantisers[level](y, symbols.reshape(-1))
         except ValueRangeError as error:
             refuse_non_finite(x)
             raise ValueRangeError(

@@ -11,7 +11,7 @@ from rdedge.bundle.bundle import Bundle
 from rdedge.coding.prediction import predict, restore
 from rdedge.coding.rans import Backend, Coder
 from rdedge.coding.selection import Selection, Selector
-from rdedge.coding.tables import Tables
+from rdedge.coding.tables import COST_BITS, Tables, escape_values, varint_lengths
 from rdedge.errors import FormatError, MismatchError, TruncatedError, UnsupportedError
 from rdedge.format.constants import Stream
 from rdedge.format.packet import LEARNED, Packet, Run
@@ -23,7 +23,7 @@ _NO_CLASSES = np.zeros(1, np.uint16)
 class SymbolCodec:
     """The symbols of samples of one codec <-> packets.
 
-    key: 4 bytes. levels: how many the bundle has.
+    key: 4 bytes. levels, fallbacks: how many the bundle has.
     """
 
     def __init__(
@@ -33,10 +33,11 @@ class SymbolCodec:
         selection: Selection,
         levels: int = 1,
         backend: Backend | None = None,
+        fallbacks: int = 0,
     ) -> None:
         self.key = key
         self.latents = selection.latents
-        self.levels = levels
+        self.levels, self.fallbacks = levels, fallbacks
         self.numpy = backend == "numpy"
         self.predicted = selection.predicted
         self.selector = Selector(selection, tables, numpy=self.numpy)
@@ -50,7 +51,12 @@ class SymbolCodec:
     def of(bundle: Bundle, backend: Backend | None = None) -> SymbolCodec:
         manifest = bundle.manifest
         return SymbolCodec(
-            manifest.key, bundle.tables, bundle.selection, len(manifest.levels), backend
+            manifest.key,
+            bundle.tables,
+            bundle.selection,
+            len(manifest.levels),
+            backend,
+            len(manifest.fallbacks),
         )
 
     def pack(
@@ -62,19 +68,25 @@ class SymbolCodec:
         grid: tuple[int, ...] = (),
         shape: tuple[int, ...] | None = None,
         streams: Mapping[Stream, bytes] | None = None,
+        runs: tuple[Run, ...] | None = None,
+        gated: bool = False,
     ) -> bytes:
         """symbols: (rows * L,) int32, sample after sample -> a packet of count samples.
 
         grid: how the rows of an image lie. shape: of a sample, where it is not the manifest's.
-        streams: to travel beside.
+        streams: to travel beside. runs: of the samples, None for the default; the symbols are then
+        those of the learned runs alone, and what the others hold is among the streams.
         """
+        runs = (Run(LEARNED, 0, count),) if runs is None else runs
+        found = dict(streams or {})
+        if all(run.codec != LEARNED for run in runs):
+            return Packet(self.key, runs, found, 1, shape, gated).to_bytes()
         every, index = self._as_coded(symbols, grid)
         coded = self.coder.encode(every, lanes, index)
-        found = {**(streams or {}), Stream.LATENTS: coded.latents}
+        found[Stream.LATENTS] = coded.latents
         if coded.escapes:
             found[Stream.ESCAPES] = coded.escapes
-        runs = (Run(LEARNED, 0, count),)
-        return Packet(self.key, runs, found, coded.lanes, shape).to_bytes()
+        return Packet(self.key, runs, found, coded.lanes, shape, gated).to_bytes()
 
     def _as_coded(self, symbols: Array, grid: tuple[int, ...]) -> tuple[Array, Array | None]:
         """What the coder is given: classes and predicted symbols, and the table of each; None for
@@ -99,7 +111,8 @@ class SymbolCodec:
         return every, index
 
     def unpack(self, packet: Packet, grid: tuple[int, ...] = ()) -> Array:
-        """A packet of samples whose rows lie so -> symbols (N, rows * L) int32.
+        """A packet of samples whose rows lie so -> symbols (N, rows * L) int32, of the N samples
+        of its learned runs.
 
         Raises a FormatError of FORMAT.md, section 7.
         """
@@ -109,19 +122,26 @@ class SymbolCodec:
                 expected=self.key.hex(),
                 do="decode it with the bundle that made it",
             )
+        samples = 0
         for run in packet.runs:
-            if run.codec != LEARNED or run.level >= self.levels:
+            known = run.level < self.levels if run.codec == LEARNED else run.codec <= self.fallbacks
+            if not known:
                 raise UnsupportedError(
                     f"a run of codec {run.codec} at level {run.level}",
-                    expected=f"codec {LEARNED}, level 0 to {self.levels - 1}",
+                    expected=f"codec {LEARNED} to {self.fallbacks}; of codec {LEARNED} level 0 to "
+                    f"{self.levels - 1}",
                 )
+            samples += run.count if run.codec == LEARNED else 0
+        if not samples:
+            self._refuse_latents(packet)
+            return np.empty((0, math.prod(grid) * self.latents), np.int32)
         if Stream.LATENTS not in packet.streams:
             raise TruncatedError("the packet has no latents", expected="a stream of latents")
         escapes = packet.streams.get(Stream.ESCAPES, b"")
         if not escapes and Stream.ESCAPES in packet.streams:
             raise FormatError("the packet has an empty stream of escapes", expected="none")
         latents = packet.streams[Stream.LATENTS]
-        rows = packet.sample_count * math.prod(grid)
+        rows = samples * math.prod(grid)
         count = rows * self.latents
         if self.fixed:
             symbols = self.coder.decode(latents, escapes, count, packet.lanes)
@@ -138,4 +158,42 @@ class SymbolCodec:
             )[choices:]
         if grid and self.predicted.size:
             restore(symbols.reshape(-1, *grid, self.latents), self.predicted, self.numpy)
-        return symbols.reshape(packet.sample_count, -1)
+        return symbols.reshape(samples, -1)
+
+    def _refuse_latents(self, packet: Packet) -> None:
+        """Raise FormatError where a packet without a learned run has what only such have."""
+        if packet.lanes > 1 or packet.streams.keys() & {Stream.LATENTS, Stream.ESCAPES}:
+            raise FormatError(
+                "the packet has latents, and no sample of the learned codec", expected="neither"
+            )
+
+    def bits(self, symbols: Array, grid: tuple[int, ...] = ()) -> Array:
+        """What each of N samples costs by the tables, classes and escapes included, estimated.
+
+        symbols: (N, rows * L) int32; returns (N,) float64, bits.
+        """
+        every, index = self._as_coded(symbols.reshape(-1), grid)
+        if index is None:
+            index = np.resize(self.coder.index, every.size)
+        cost = symbol_bits(every, index, self.coder.tables)
+        choices = every.size - symbols.size
+        total: Array = cost[choices:].reshape(len(symbols), -1).sum(axis=1)
+        if choices:
+            total += cost[:choices].reshape(len(symbols), -1).sum(axis=1)
+        return total
+
+
+def symbol_bits(symbols: Array, index: Array, tables: Tables) -> Array:
+    """What each symbol (n,) int32 costs with the table of its place (n,), bits float64."""
+    t = index.astype(np.intp)
+    minimum, regular = tables.minimum.astype(np.int64)[t], tables.regular[t]
+    entry = symbols.astype(np.int64) - minimum
+    outside = (entry < 0) | (entry >= regular)
+    at = tables.first[t] + np.where(outside, regular, entry)
+    cost: Array = tables.costs[at] * 2.0**-COST_BITS
+    if outside.any():
+        values = escape_values(
+            symbols[outside].astype(np.int64), minimum[outside], regular[outside]
+        )
+        cost[outside] += 8.0 * varint_lengths(values)
+    return cost

@@ -13,7 +13,8 @@ FLAG_RUNS = 1 << 3
 FLAG_LANES = 1 << 4
 FLAG_SHAPE = 1 << 5
 FLAG_GATED = 1 << 6
-PACKET_RESERVED = 1 << 7
+FLAG_RUN = 1 << 7
+PACKET_RESERVED = 0
 CODEC_KEY_BYTES = 4
 CRC_BYTES = 4
 MAX_BODY_BYTES = 1 << 30
@@ -25,6 +26,11 @@ STREAM_CRITICAL = 1 << 7
 
 # Section 5: what images of one packet, of a shape of their own, may hold.
 MAX_IMAGE_ELEMENTS = 1 << 28
+
+# Section 1: values of the fallback samples of a packet, at most; of a short stream; for each byte.
+MAX_FALLBACK_VALUES = 1 << 28
+UNEARNED_FALLBACK_VALUES = 1 << 20
+FALLBACK_VALUES_A_BYTE = 1 << 15
 
 # Section 2: envelope.
 ENVELOPE_MAGIC = 0xE5
@@ -51,6 +57,8 @@ class Stream(IntEnum):
     LATENTS = 2
     ESCAPES = 5
     MASK = 6
+    FALLBACK = 7
+    DIGEST = 32
     TIMES = 33
 
 
@@ -71,7 +79,7 @@ class Field(IntEnum):
 
 
 # A stream or field of these types is written with the critical bit, all others without.
-CRITICAL_STREAMS = frozenset({Stream.LATENTS, Stream.ESCAPES, Stream.MASK})
+CRITICAL_STREAMS = frozenset({Stream.LATENTS, Stream.ESCAPES, Stream.MASK, Stream.FALLBACK})
 CRITICAL_FIELDS = frozenset({Field.PART})
 
 SOURCE_KINDS = ("raw", "npy", "npz", "csv", "parquet", "image")

@@ -12,6 +12,7 @@ from rdedge.format.constants import (
     CRITICAL_STREAMS,
     FLAG_GATED,
     FLAG_LANES,
+    FLAG_RUN,
     FLAG_RUNS,
     FLAG_SHAPE,
     MAX_BODY_BYTES,
@@ -78,7 +79,7 @@ class Packet:
                 do="put fewer samples into one packet",
             )
         flags = VERSION
-        flags |= 0 if default else FLAG_RUNS
+        flags |= FLAG_RUNS if len(self.runs) > 1 else 0 if default else FLAG_RUN
         flags |= FLAG_LANES if self.lanes > 1 else 0
         flags |= 0 if self.shape is None else FLAG_SHAPE
         flags |= FLAG_GATED if self.gated else 0
@@ -115,11 +116,13 @@ class Packet:
 
     def _body(self, default: bool) -> bytearray:
         body = bytearray()
-        if not default:
+        if len(self.runs) > 1:
             append_varint(body, len(self.runs))
             for run in self.runs:
                 for value in (run.codec, run.level, run.count):
                     append_varint(body, value)
+        elif not default:
+            _append_only_run(body, self.runs[0])
         if self.lanes > 1:
             body.append(self.lanes.bit_length() - 1)
         if self.shape is not None:
@@ -151,7 +154,13 @@ def read_packet(data: bytes | memoryview, offset: int = 0) -> tuple[Packet, int]
     body_end = outer.offset
     outer.crc()
     body = Reader(data, "packet", body_start, body_end)
-    runs = _read_runs(body, count) if flags & FLAG_RUNS else (Run(LEARNED, 0, count),)
+    if flags & FLAG_RUN and flags & FLAG_RUNS:
+        raise FormatError("packet: one run and a table of runs", expected="one of the two flags")
+    runs: tuple[Run, ...] = (Run(LEARNED, 0, count),)
+    if flags & FLAG_RUNS:
+        runs = _read_runs(body, count)
+    elif flags & FLAG_RUN:
+        runs = (_read_only_run(body, count),)
     lanes = 1
     if flags & FLAG_LANES:
         log2 = body.byte("log2 of lanes")
@@ -166,11 +175,27 @@ def read_packet(data: bytes | memoryview, offset: int = 0) -> tuple[Packet, int]
     return Packet(key, runs, streams, lanes, shape, bool(flags & FLAG_GATED)), outer.offset
 
 
+def _append_only_run(body: bytearray, run: Run) -> None:
+    """The run of all samples, where it is not the default."""
+    if run.codec == LEARNED:
+        append_varint(body, run.level << 1)
+    else:
+        append_varint(body, run.codec << 1 | 1)
+        append_varint(body, run.level)
+
+
+def _read_only_run(body: Reader, count: int) -> Run:
+    which = body.varint("which run", 2, MAX_U64)
+    if not which & 1:
+        return Run(LEARNED, which >> 1, count)
+    return Run(which >> 1, body.varint("level", 0, MAX_U64), count)
+
+
 def _read_runs(body: Reader, count: int) -> tuple[Run, ...]:
     runs: list[Run] = []
     left = count
     # Each run costs at least three bytes, so the loop ends with what is there.
-    for _ in range(body.varint("number of runs", 1, count)):
+    for _ in range(body.varint("number of runs", 2, max(count, 2))):
         codec = body.varint("codec", 0, MAX_U64)
         level = body.varint("level", 0, MAX_U64)
         run = Run(codec, level, body.varint("count of a run", 1, max(left, 1)))
@@ -180,10 +205,10 @@ def _read_runs(body: Reader, count: int) -> tuple[Run, ...]:
         left -= run.count
         if left < 0:
             break
-    if left or runs == [Run(LEARNED, 0, count)]:
+    if left:
         raise FormatError(
             f"packet: runs of {sum(r.count for r in runs)} samples",
-            expected=f"{count} samples together, and no table for the default run",
+            expected=f"{count} samples together",
         )
     return tuple(runs)
 

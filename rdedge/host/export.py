@@ -25,6 +25,7 @@ from rdedge.host.datasets import Basis, load_again
 from rdedge.host.evaluate import entropy_model
 from rdedge.host.fit import Latents
 from rdedge.host.graphs import to_onnx
+from rdedge.host.levels import fallbacks, ladder
 from rdedge.host.lower import lower, refuse_cost, refuse_precision, refuse_shapes
 from rdedge.host.models.base import Model, parameters
 from rdedge.host.proof import coders, latents_of_graph, measure, parity
@@ -189,6 +190,12 @@ class Draft:
         more: of the scorecard, in place of the parity with torch.
         """
         model, parts, recipe = self.model, self.basis.parts, self.recipe
+        spec, bound, scale = manifest.sample, manifest.bound, manifest.scale
+        manifest = replace(
+            manifest,
+            levels=ladder(manifest.levels[0].step, recipe.gate),
+            fallbacks=fallbacks(spec, bound, scale, parts.train, recipe.gate),
+        )
         encoder, _ = coders(_unfitted(manifest, members))
         quantisers = None if model.layout is None else model.layout.quantisers
         train, validation = (

@@ -186,11 +186,13 @@ def test_packets_of_another_codec_are_refused(
     shaped = dataclasses.replace(packet, shape=(4, 4))
     with pytest.raises(MismatchError, match="shape"):
         decoder.decode(shaped.to_bytes())
-    fallback = dataclasses.replace(packet, runs=(Run(1, 0, 1), Run(0, 0, 1)))
-    with pytest.raises(UnsupportedError, match="codec 1"):
+    unnamed = len(decoder.manifest.fallbacks) + 1
+    fallback = dataclasses.replace(packet, runs=(Run(unnamed, 0, 1), Run(0, 0, 1)))
+    with pytest.raises(UnsupportedError, match=f"codec {unnamed}"):
         decoder.decode(fallback.to_bytes())
-    level = dataclasses.replace(packet, runs=(Run(0, 1, 2),))
-    with pytest.raises(UnsupportedError, match="level 1"):
+    beyond = len(decoder.manifest.levels)
+    level = dataclasses.replace(packet, runs=(Run(0, beyond, 2),))
+    with pytest.raises(UnsupportedError, match=f"level {beyond}"):
         decoder.decode(level.to_bytes())
     more = dataclasses.replace(packet, runs=(Run(0, 0, 1),))
     with pytest.raises(FormatError):

@@ -10,9 +10,9 @@ from tests.coding.reference import varint
 KEY = bytes.fromhex("01020304")
 IDENTITY = KEY + bytes(range(4, 32))
 
-LATENTS, ESCAPES = 2, 5
+LATENTS, ESCAPES, FALLBACK = 2, 5, 7
 LAST, CRITICAL = 0x40, 0x80
-RUNS, LANES, SHAPE, GATED = 0x08, 0x10, 0x20, 0x40
+RUNS, LANES, SHAPE, GATED, RUN = 0x08, 0x10, 0x20, 0x40, 0x80
 
 
 def crc(data: bytes) -> bytes:

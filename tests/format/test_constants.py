@@ -7,6 +7,7 @@ import re
 import pytest
 
 from rdedge import types
+from rdedge.bundle import fallback, manifest
 from rdedge.coding import tables
 from rdedge.data import table
 from rdedge.format import constants
@@ -44,16 +45,17 @@ def test_packet():
     assert (int(axes[1]), 1 << int(axes[2])) == (types.MAX_AXES, types.MAX_AXIS)
 
 
-@pytest.mark.parametrize("flag", ["FLAG_RUNS", "FLAG_LANES", "FLAG_SHAPE", "FLAG_GATED"])
+@pytest.mark.parametrize(
+    "flag", ["FLAG_RUNS", "FLAG_LANES", "FLAG_SHAPE", "FLAG_GATED", "FLAG_RUN"]
+)
 def test_flags(flag):
     assert getattr(constants, flag) == 1 << int(layout(1)[flag][1])
 
 
 def test_no_bit_is_used_twice():
     flags = [getattr(constants, name) for name in vars(constants) if name.startswith("FLAG_")]
-    reserved = 1 << int(layout(1)["reserved"][1])
-    assert reserved == constants.PACKET_RESERVED
-    assert constants.VERSION_MASK + sum(flags) + reserved == 0xFF
+    assert constants.PACKET_RESERVED == 0
+    assert constants.VERSION_MASK + sum(flags) == 0xFF
     assert constants.ENVELOPE_RESERVED == 0xFF & ~constants.VERSION_MASK
 
 
@@ -102,6 +104,19 @@ def test_fields():
     known = details["delimiter"][1].replace("tab", "`\t`").replace("space", "` `")
     known = known.replace("\\|", "|")
     assert "".join(re.findall("`(.)`", known)) == table.DELIMITERS
+
+
+def test_fallbacks():
+    text = page.section(1).replace("\n", " ")
+    assert power(text, "together are at most ") == constants.MAX_FALLBACK_VALUES
+    found = re.search(r"2\^(\d+) \+ 2\^(\d+) for each byte", text)
+    assert found
+    assert 1 << int(found[1]) == constants.UNEARNED_FALLBACK_VALUES
+    assert 1 << int(found[2]) == constants.FALLBACK_VALUES_A_BYTE
+    names = {name.strip("`") for row in cells(5, 4) for name in row[0].split(", ")}
+    assert names == set(fallback.CODECS)
+    assert f"at most {fallback.MAX_FALLBACKS} fallbacks" in page.section(5)
+    assert f"1 to {manifest.MAX_LEVELS} levels" in page.section(5)
 
 
 def test_container():

@@ -54,7 +54,7 @@ def test_packets_delimit_themselves():
     assert data[end:] == b"after"
 
 
-@pytest.mark.parametrize("kind", [8, 32, 63])
+@pytest.mark.parametrize("kind", [8, 34, 63])
 def test_unknown_streams_are_skipped(kind):
     streams = {
         kind: build.stream(kind, b"news", critical=False, last=kind > 2),
@@ -71,7 +71,13 @@ def test_unknown_streams_alone_leave_nothing():
 
 def test_one_run_of_another_level_is_written_out():
     packet = Packet(build.KEY, (Run(0, 1, 3),), {Stream.LATENTS: b""})
-    assert packet.to_bytes()[1] & build.RUNS
+    assert packet.to_bytes() == build.packet(b"\x02\xc2", samples=3, flags=build.RUN)
+    assert read_packet(packet.to_bytes())[0] == packet
+
+
+def test_one_run_of_a_fallback_takes_two_bytes():
+    packet = Packet(build.KEY, (Run(2, 7, 3),), {Stream.FALLBACK: b"any"})
+    assert packet.to_bytes() == build.packet(b"\x05\x07\xc7any", samples=3, flags=build.RUN)
     assert read_packet(packet.to_bytes())[0] == packet
 
 
@@ -109,7 +115,7 @@ def test_every_number_of_lanes(log2):
 
 
 def test_the_largest_numbers_are_read():
-    runs = (Run((1 << 64) - 1, (1 << 64) - 1, 1 << 24),)
+    runs = (Run((1 << 64) - 1, (1 << 64) - 1, (1 << 24) - 1), Run((1 << 64) - 1, 0, 1))
     packet = Packet(build.KEY, runs, {Stream.LATENTS: b""}, shape=(1 << 24, 1, 1, 1))
     assert read_packet(packet.to_bytes())[0] == packet
 

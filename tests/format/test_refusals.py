@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.bundle.fallback import Fallback
+from rdedge.classical.png import Png
+from rdedge.codec import frames
 from rdedge.codec.decoder import Decoder
+from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.selection import Group, Selection, Selector
 from rdedge.coding.tables import Tables
@@ -103,6 +107,54 @@ def unpack(
 def codec(name: str, error: type[RdedgeError], body: bytes, flags: int, **kwargs) -> Fault:
     data = build.packet(body, flags=flags, **kwargs)
     return Fault(name, error, lambda: CODEC.unpack(read_packet(data)[0]))
+
+
+def only(*numbers: int) -> bytes:
+    """What FLAG_RUN says."""
+    return b"".join(map(varint, numbers))
+
+
+# Vectors of three uint8, and pictures of 8 x 8: two codecs of any samples, one of pictures.
+SIMPLE = (Fallback("steps", (1.0,), (0.0,)), Fallback("zstd"), Fallback("png"))
+FALLBACKS = {
+    "vector": Fallbacks(tiny.manifest(fallbacks=SIMPLE[:2])),
+    "image": Fallbacks(
+        tiny.manifest(fallbacks=SIMPLE, sample=SampleSpec("image", (8, 8, 1), "uint8"))
+    ),
+}
+FALLING = SymbolCodec(build.KEY, TABLES, Selection.plain(2), levels=1, fallbacks=3)
+FRAME = frames.compress(bytes(300))
+BOMB = frames.compress(bytes(1 << 24))
+OTHER_PNG = Png().encode(np.zeros((9, 8), np.uint8), Png().lossless()[0]).data
+assert FRAME is not None
+assert BOMB is not None
+LAST_PART = build.stream(build.FALLBACK, b"\0\1\2\3", last=True)
+ONLY_A_MASK = build.stream(6, b"\1", last=True)
+
+
+def fallback(
+    name: str,
+    error: type[RdedgeError],
+    body: bytes,
+    flags: int = build.RUN,
+    samples: int = 1,
+    kind: str = "vector",
+) -> Fault:
+    found, shape = FALLBACKS[kind], FALLBACKS[kind].spec.shape
+
+    def read() -> object:
+        packet = read_packet(build.packet(body, flags=flags, samples=samples))[0]
+        FALLING.unpack(packet)
+        found.refuse(packet, int(np.prod(shape)))
+        found.decode(packet, shape, np.empty((samples, *shape), np.uint8))
+        return packet
+
+    return Fault(name, error, read)
+
+
+def part(codec: int, level: int, data: bytes) -> bytes:
+    """The body of a packet of one run of a fallback."""
+    return only(2 * codec + 1, level) + build.stream(build.FALLBACK, data, last=True)
 
 
 def tables(name: str, error: type[RdedgeError], data: bytes) -> Fault:
@@ -220,7 +272,6 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
     ("packet, envelope, container", "a version"): [
         packet("packet of version 2", UnsupportedError, version=2),
         packet("packet of version 0", UnsupportedError, version=0),
-        packet("packet with the reserved bit", UnsupportedError, flags=0x80),
         envelope("envelope of version 2", UnsupportedError, version=2),
         *[
             envelope(f"envelope with bit {bit}", UnsupportedError, version=1 | 1 << bit)
@@ -251,6 +302,16 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
             "equal neighbours", FormatError, runs((0, 1, 1), (0, 1, 2)), samples=3, flags=build.RUNS
         ),
         packet("the default", FormatError, runs((0, 0, 3)), samples=3, flags=build.RUNS),
+        packet("the default as one run", FormatError, b"\0" + build.PLAIN, flags=build.RUN),
+        packet("codec 0 as a fallback", FormatError, b"\1\0" + build.PLAIN, flags=build.RUN),
+        packet("a table of one", FormatError, runs((0, 1, 3)), samples=3, flags=build.RUNS),
+        packet(
+            "both",
+            FormatError,
+            runs((0, 1, 2), (0, 2, 1)),
+            samples=3,
+            flags=build.RUNS | build.RUN,
+        ),
         packet(
             "twice the default",
             FormatError,
@@ -260,10 +321,17 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         ),
     ],
     ("packet", "a codec or level"): [
-        codec("codec 1", UnsupportedError, runs((1, 0, 1)), build.RUNS),
-        codec("codec 2^40", UnsupportedError, runs((1 << 40, 0, 1)), build.RUNS),
-        codec("level 1", UnsupportedError, runs((0, 1, 1)), build.RUNS),
-        codec("level 2^40", UnsupportedError, runs((0, 1 << 40, 1)), build.RUNS),
+        codec("codec 1", UnsupportedError, only(3, 0) + build.PLAIN, build.RUN),
+        codec("codec 2^40", UnsupportedError, only(1 << 41 | 1, 0) + build.PLAIN, build.RUN),
+        codec("level 1", UnsupportedError, only(2) + build.PLAIN, build.RUN),
+        codec("level 2^40", UnsupportedError, only(1 << 41) + build.PLAIN, build.RUN),
+        codec(
+            "codec 1 in a table",
+            UnsupportedError,
+            runs((0, 0, 1), (1, 0, 1)),
+            build.RUNS,
+            samples=2,
+        ),
     ],
     ("packet", "lanes"): [
         packet("2^0 lanes", FormatError, b"\x00" + build.PLAIN, flags=build.LANES),
@@ -301,7 +369,53 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
                 else [build.stream(kind, b""), build.PLAIN]
             ),
         )
-        for kind in (1, 3, 4, 7, 8, 31, 32, 63)
+        for kind in (1, 3, 4, 8, 31, 34, 63)
+    ],
+    ("packet", "`latents`, `escapes` or lanes"): [
+        *[
+            fallback(name, FormatError, only(3, 0) + body, build.RUN | flags)
+            for name, body, flags in (
+                ("latents", build.stream(2, b"a") + LAST_PART, 0),
+                ("escapes", build.stream(5, b"a") + LAST_PART, 0),
+                ("lanes", b"\1" + LAST_PART, build.LANES),
+            )
+        ],
+        fallback("no stream", TruncatedError, only(3, 0) + ONLY_A_MASK),
+        fallback("no run", FormatError, build.stream(2, b"") + LAST_PART, 0),
+        fallback(
+            "no latents", TruncatedError, runs((0, 0, 1), (1, 0, 1))[:7] + LAST_PART, build.RUNS, 2
+        ),
+    ],
+    ("fallback", "more values"): [
+        fallback("more values than a byte earns", FormatError, part(1, 0, b"\0"), samples=1 << 20),
+        fallback("more than 2^28", FormatError, part(1, 0, bytes(6000)), samples=1 << 24),
+        fallback("steps beyond", FormatError, part(1, 2561, b"\0\1\2\3")),
+        fallback("zstd at level 1", FormatError, part(2, 1, b"\0\1\2\3")),
+        fallback("steps of form 4", FormatError, part(1, 0, b"\4\1\2\3")),
+        fallback("steps of no form", FormatError, part(1, 0, b"")),
+        fallback("zstd of form 4", FormatError, part(2, 0, b"\4\1\2\3")),
+        fallback("planes of bytes", FormatError, part(2, 0, b"\1\1\2\3")),
+        fallback("zstd of no form", FormatError, part(2, 0, b"")),
+        fallback("no frame", FormatError, part(1, 0, b"\2abc")),
+        fallback("no frame of zstd", FormatError, part(2, 0, b"\2abc")),
+        fallback("half a frame", FormatError, part(2, 0, b"\2" + FRAME[:-1]), samples=100),
+        fallback(
+            "a byte after the frame", FormatError, part(2, 0, b"\2" + FRAME + b"\0"), samples=100
+        ),
+        fallback("a frame that holds more", FormatError, part(2, 0, b"\2" + BOMB)),
+        fallback("a frame of steps that holds more", FormatError, part(1, 0, b"\2" + BOMB)),
+        fallback("a byte less", FormatError, part(2, 0, b"\0\1\2")),
+        fallback("a byte more", FormatError, part(2, 0, b"\0\1\2\3\4")),
+        fallback("a varint less", FormatError, part(1, 0, b"\0\1\2")),
+        fallback("a varint more", FormatError, part(1, 0, b"\0\1\2\3\4")),
+        fallback("half a varint", FormatError, part(1, 0, b"\0\1\2\x83")),
+        fallback("a long varint", FormatError, part(1, 0, b"\0\1\2\x83\0")),
+        fallback("above 64 bits", FormatError, part(1, 0, b"\0\1\2" + b"\xff" * 9 + b"\2")),
+        fallback("no picture", FormatError, part(3, 0, b"abc"), kind="image"),
+        fallback("a picture's level", FormatError, part(3, 1, b"abc"), kind="image"),
+        fallback("a picture of 9 x 8", FormatError, part(3, 0, OTHER_PNG), kind="image"),
+        fallback("fewer parts", TruncatedError, part(3, 0, b""), samples=2, kind="image"),
+        fallback("a part beyond", TruncatedError, part(3, 0, b"\4abc"), samples=2, kind="image"),
     ],
     ("mask", "no length"): [
         mask("no length", []),

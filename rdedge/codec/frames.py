@@ -1,0 +1,44 @@
+"""Bytes <-> a bare Zstandard frame (RFC 8878), or the bytes themselves where that is shorter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rdedge.classical.base import library
+from rdedge.errors import FormatError
+
+_MAGIC = b"\x28\xb5\x2f\xfd"
+_LEVEL = 19
+# Above this many bytes the effort of the highest level costs seconds.
+_LARGE, _LARGE_LEVEL = 1 << 22, 9
+
+
+def zstandard() -> Any:
+    """The package. Raises MissingError without it."""
+    return library("zstandard", "zstandard", "classical", "a fallback codec")
+
+
+def compress(data: bytes) -> bytes | None:
+    """A frame without its magic number and content size; None where it is not shorter."""
+    level = _LEVEL if len(data) <= _LARGE else _LARGE_LEVEL
+    compressor = zstandard().ZstdCompressor(
+        level=level, write_content_size=False, write_checksum=False, write_dict_id=False
+    )
+    frame = bytes(compressor.compress(data))[len(_MAGIC) :]
+    return frame if len(frame) < len(data) else None
+
+
+def decompress(frame: bytes, most: int) -> bytes:
+    """Undo it; at most so many bytes come out. Raises FormatError for anything but one frame."""
+    package = zstandard()
+    try:
+        return bytes(
+            package.ZstdDecompressor().decompress(
+                _MAGIC + frame, max_output_size=max(most, 1), allow_extra_data=False
+            )
+        )
+    except package.ZstdError as error:
+        raise FormatError(
+            f"fallback: no Zstandard frame: {error}",
+            expected=f"one frame that holds at most {most} bytes",
+        ) from error
