@@ -28,6 +28,7 @@ SOURCES = [
     "rdedge/coding/selection.c",
     "rdedge/coding/prediction.c",
     "rdedge/coding/quantiser.c",
+    "rdedge/coding/trellis.c",
     "rdedge/format/crc32c.c",
 ]
 FLAGS = ["-O3", "-std=c99", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]

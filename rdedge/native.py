@@ -46,6 +46,16 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
     "rdedge_predict": (None, [_pointer, _int64, _int64, _int64, ctypes.c_int32]),
     "rdedge_quantise_by": (_int64, [_pointer, _int64, _pointer, _pointer, _int64, _pointer]),
     "rdedge_quantise": (_int64, [_pointer, _int64, _float, _float, _pointer]),
+    "rdedge_trellis_quantise": (_int64, [_pointer, ctypes.c_int32, _pointer, _pointer]),
+    "rdedge_scalar_quantise": (_int64, [_pointer]),
+    "rdedge_trellis_dequantise": (
+        _int64,
+        [_pointer, _int64, _int64, _pointer, _pointer, _float, _pointer],
+    ),
+    "rdedge_trellis_parities": (
+        _int64,
+        [_pointer, _int64, _int64, _pointer, _pointer, _pointer],
+    ),
     "rdedge_crc32c_prepare": (None, [_pointer]),
     "rdedge_crc32c": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
     "rdedge_crc32c_by_tables": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
@@ -80,6 +90,10 @@ class Library:
         self.predict = loaded.rdedge_predict
         self.quantise = loaded.rdedge_quantise
         self.quantise_by = loaded.rdedge_quantise_by
+        self.trellis_quantise = loaded.rdedge_trellis_quantise
+        self.scalar_quantise = loaded.rdedge_scalar_quantise
+        self.trellis_dequantise = loaded.rdedge_trellis_dequantise
+        self.trellis_parities = loaded.rdedge_trellis_parities
         self.crc32c_prepare = loaded.rdedge_crc32c_prepare
         self.crc32c = loaded.rdedge_crc32c
         self.crc32c_by_tables = loaded.rdedge_crc32c_by_tables
