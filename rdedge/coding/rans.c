@@ -10,21 +10,14 @@
 
    because x e < 2^63 2^s. So q = floor(2x R / 2^64) >> s, exactly: one wide multiplication and a
    shift. */
-#include <stdint.h>
+#include "rans.h"
+
 #include <string.h>
 
 #if defined(__GNUC__)
-#define EXPORT __attribute__((visibility("default")))
-#define INLINE static inline __attribute__((always_inline))
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #else
-#define INLINE static inline
 #define LIKELY(condition) (condition)
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT
-#endif
 #endif
 
 #define ABI 4
@@ -51,26 +44,6 @@ typedef struct {
     uint16_t start;
     int32_t symbol;
 } DecodeEntry;
-
-typedef struct {
-    int32_t minimum;
-    uint32_t regular; /* entries other than the escape, which is the last */
-    uint32_t first;   /* of this table's entries among all */
-    uint32_t unused;
-} Table;
-
-/* Addresses are 64 bits on every machine, so that Python can fill this in without a compiler. */
-typedef struct {
-    uint64_t encode;  /* EncodeEntry[all entries] */
-    uint64_t decode;  /* DecodeEntry[all entries] */
-    uint64_t tables;  /* Table[T] */
-    uint64_t buckets; /* DecodeEntry[T << bucket_bits]: the entry that holds a bucket's first slot */
-    uint64_t index;   /* uint16_t[period] */
-    int64_t period;
-    int64_t bucket_bits;
-} Model;
-
-#define AT(type, address) ((const type *)(uintptr_t)(address))
 
 INLINE uint32_t load32(const uint8_t *p)
 {
@@ -386,12 +359,12 @@ INLINE void decode_all(const Model *m, int32_t *symbols, int64_t begin, int64_t 
 }
 
 /* A stream that is being decoded: what codes the next symbols may follow from those before. */
-typedef struct {
+struct Decoding {
     uint64_t states[LANES_MAX];
     Input in;
     int64_t lanes;
     int64_t done; /* symbols so far */
-} Decoding;
+};
 
 EXPORT int64_t rdedge_rans_decoding_bytes(void)
 {
@@ -432,7 +405,6 @@ EXPORT int32_t rdedge_rans_decode_start(Decoding *d, const uint8_t *data, int64_
     return OK;
 }
 
-/* The next n symbols, with the model's index from its start, to symbols[0] on. */
 EXPORT void rdedge_rans_decode_some(Decoding *d, const Model *model, int64_t n, int32_t *symbols)
 {
     int64_t begin = d->done, end = begin + n;

@@ -7,7 +7,7 @@ symbols == coder.decode(coded.latents, coded.escapes, len(symbols), coded.lanes)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdedge import native
-from rdedge.coding.rans_c import NativeCoder
+from rdedge.coding.rans_c import InC, NativeCoder
 from rdedge.coding.rans_numpy import NumpyCoder
+from rdedge.coding.rans_steps import Step, StepDecoder
 from rdedge.coding.tables import COST_BITS, Tables
 from rdedge.errors import ConfigError, FormatError, MissingError, ShapeError
 
@@ -176,15 +177,52 @@ class Coder:
         then: the first symbols (count,) -> the tables of the others, (rest,) uint16. least: what
         all of them cost at least, in 2^-20 bits, which must be earned. Returns (count + rest,).
         """
-        _check_lanes(lanes)
-        if count + rest > UNEARNED_MAX and not _pays(least, len(latents)):
-            raise FormatError(
-                f"{count + rest} symbols in {len(latents)} bytes",
-                expected="no more symbols than the bytes can hold",
-            )
+        self._refuse_unearned(count + rest, lanes, least, len(latents))
         return self._coder.decode_then(
             _as_bytes(latents), _as_bytes(escapes), count, lanes, then, rest
         )
+
+    def decode_by(
+        self,
+        latents: bytes | bytearray | memoryview,
+        escapes: bytes | bytearray | memoryview,
+        count: int,
+        lanes: int,
+        least: int,
+        run: InC,
+    ) -> Int32s:
+        """Decode count symbols whose tables a C function selects as they come: run is given the
+        library, a stream that was started on, the model and where the symbols go. least: as above.
+        """
+        self._refuse_unearned(count, lanes, least, len(latents))
+        assert isinstance(self._coder, NativeCoder)
+        return self._coder.decode_by(_as_bytes(latents), _as_bytes(escapes), count, lanes, run)
+
+    def decode_in_steps(
+        self,
+        latents: bytes | bytearray | memoryview,
+        escapes: bytes | bytearray | memoryview,
+        count: int,
+        lanes: int,
+        least: int,
+        steps: Iterable[Step],
+    ) -> Int32s:
+        """The same with NumPy. steps: the places of the next symbols, and what names their tables
+        when it is given all symbols, of which those before are decoded.
+        """
+        self._refuse_unearned(count, lanes, least, len(latents))
+        symbols = np.zeros(count, np.int32)
+        StepDecoder(self.tables, _as_bytes(latents), _as_bytes(escapes), lanes).run(symbols, steps)
+        return symbols
+
+    @staticmethod
+    def _refuse_unearned(count: int, lanes: int, least: int, stream_bytes: int) -> None:
+        _check_lanes(lanes)
+        if count > UNEARNED_MAX and not _pays(least, stream_bytes):
+            raise FormatError(
+                f"{count} symbols in {stream_bytes} bytes",
+                expected="no more symbols than the bytes can hold",
+            )
 
     def _earned(self, count: int, stream_bytes: int, index: Index | None = None) -> bool:
         """Whether a stream of so many bytes may hold so many symbols."""

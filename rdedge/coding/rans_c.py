@@ -18,6 +18,8 @@ __all__ = ["NativeCoder"]
 Int32s = NDArray[np.int32]
 Index = NDArray[np.uint16]
 Then = Callable[[Int32s], Index]
+# A C function that decodes: the library, a stream started on, struct Model, where symbols go.
+InC = Callable[[Library, object, int, int], None]
 
 _ENCODE_ENTRY_BYTES = 16
 _DECODE_ENTRY_BYTES = 8
@@ -159,19 +161,32 @@ class NativeCoder:
         self, latents: bytes, escapes: bytes, count: int, lanes: int, then: Then, rest: int
     ) -> Int32s:
         """Decode count symbols with the coder's index, then rest with the one that they ask for."""
-        self._prepare_decode()
         symbols = np.empty(count + rest, np.int32)
+
+        def run(library: Library, decoding: object, model_at: int, at: int) -> None:
+            library.rans_decode_some(decoding, model_at, count, at)
+            # Named, so that they live while C reads them.
+            index = then(symbols[:count])
+            model = self._with(index)
+            at += count * symbols.itemsize
+            library.rans_decode_some(decoding, model.ctypes.data, rest, at)
+
+        return self._decode_by(latents, escapes, symbols, lanes, run)
+
+    def decode_by(self, latents: bytes, escapes: bytes, count: int, lanes: int, run: InC) -> Int32s:
+        """Decode count symbols with a C function that selects tables as they come."""
+        return self._decode_by(latents, escapes, np.empty(count, np.int32), lanes, run)
+
+    def _decode_by(
+        self, latents: bytes, escapes: bytes, symbols: Int32s, lanes: int, run: InC
+    ) -> Int32s:
+        self._prepare_decode()
         decoding = ctypes.create_string_buffer(self._library.rans_decoding_bytes)
         fault = self._library.rans_decode_start(
             decoding, latents, len(latents), escapes, len(escapes), lanes
         )
         if not fault:
-            at = symbols.ctypes.data
-            self._library.rans_decode_some(decoding, self._model_at, count, at)
-            index = then(symbols[:count])
-            model = self._with(index)
-            at += count * symbols.itemsize
-            self._library.rans_decode_some(decoding, model.ctypes.data, rest, at)
+            run(self._library, decoding, self._model_at, symbols.ctypes.data)
             fault = self._library.rans_decode_end(decoding)
         if fault:
             raise fault_error(fault)

@@ -1,32 +1,14 @@
 /* Which tables code the latents (FORMAT.md 4.5): the class of each group, and the index that follows.
    Integers alone, so that selection.py makes the same with NumPy. */
-#include <stdint.h>
-#include <string.h>
+#include "rans.h"
 
-#if defined(__GNUC__)
-#define EXPORT __attribute__((visibility("default")))
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT
-#endif
-#endif
+#include <string.h>
 
 #define COARSE 12 /* classes are compared in 2^-8 bits, so that sums fit 32 bits */
 #define VARINT_BYTE (8 << 8)
 #define NEAR 7 /* symbols up to here, either way, have their costs side by side for all classes */
 #define CLASSES_MAX 256
 #define NONZERO_MAX 65536
-
-typedef struct {
-    int32_t minimum;
-    uint32_t regular;
-    uint32_t first;
-    uint32_t unused;
-} Table;
 
 /* Addresses are 64 bits on every machine, as in rans.c. */
 typedef struct {
@@ -46,8 +28,6 @@ typedef struct {
     uint64_t tables; /* Table[T] */
     uint64_t costs;  /* int32_t[all entries], in 2^-20 bits */
 } Selection;
-
-#define AT(type, address) ((const type *)(uintptr_t)(address))
 
 static int32_t cost_of(const Table *table, const int32_t *costs, int32_t symbol)
 {

@@ -9,7 +9,7 @@ from rdedge.coding.faults import Fault, fault_error
 from rdedge.errors import FormatError, TruncatedError
 from rdedge.format.varint import append_varint, read_varint
 
-__all__ = ["LOWER", "UPPER", "join_states", "read_escapes", "split", "write_escapes"]
+__all__ = ["LOWER", "UPPER", "join_states", "read_escape", "read_escapes", "split", "write_escapes"]
 
 Uint64s = NDArray[np.uint64]
 Words = NDArray[np.uint32]
@@ -66,16 +66,22 @@ def read_escapes(
     symbols = []
     position = 0
     for low, n in zip(minimum, regular, strict=True):
-        try:
-            value, position = read_varint(escapes, position)
-        except TruncatedError:
-            raise fault_error(Fault.ESCAPE_SHORT) from None
-        except FormatError:
-            raise fault_error(Fault.ESCAPE_FORM) from None
-        symbol = low - 1 - (value >> 1) if value & 1 else low + n + (value >> 1)
-        if not -(1 << 31) <= symbol < 1 << 31:
-            raise fault_error(Fault.ESCAPE_FORM)
+        symbol, position = read_escape(escapes, position, low, n)
         symbols.append(symbol)
     if whole and position != len(escapes):
         raise fault_error(Fault.ESCAPE_LEFT)
     return symbols
+
+
+def read_escape(escapes: bytes, position: int, minimum: int, regular: int) -> tuple[int, int]:
+    """One symbol outside its table, and the position after it."""
+    try:
+        value, position = read_varint(escapes, position)
+    except TruncatedError:
+        raise fault_error(Fault.ESCAPE_SHORT) from None
+    except FormatError:
+        raise fault_error(Fault.ESCAPE_FORM) from None
+    symbol = minimum - 1 - (value >> 1) if value & 1 else minimum + regular + (value >> 1)
+    if not -(1 << 31) <= symbol < 1 << 31:
+        raise fault_error(Fault.ESCAPE_FORM)
+    return symbol, position

@@ -176,7 +176,10 @@ class LinearSeries(Model):
             half.mean.copy_(torch.from_numpy(mean[mixed]))
             half.unit.copy_(torch.from_numpy(unit[mixed]))
             if config.klt:
-                z = (rows[:, mixed] - rows[:, mixed].mean(axis=0)) / unit[mixed]
+                # Of what is left without the means of the windows: levels that drift together say
+                # nothing of what hangs together within one, where the bits are spent.
+                z = (x[:, :, mixed] - x[:, :, mixed].mean(axis=1, keepdims=True)) / unit[mixed]
+                z = z.reshape(-1, len(mixed)).astype(np.float64)
                 _, vectors = np.linalg.eigh(z.T @ z / len(z))
                 half.mix.copy_(torch.from_numpy(vectors[:, ::-1].copy()))
             for place, c in enumerate(exact):

@@ -1,0 +1,326 @@
+"""Tables chosen by what is decoded before a latent (FORMAT.md 4.8): a small network in integers.
+
+A latent's inputs are means of magnitudes of latents that both ends know already: in its own row, in
+rows to the left and above. The network makes three levels of them (how wide the distribution is,
+how heavy its tail, how likely a zero is), and the levels name one table of a bank. All of it is
+integers, in C or in NumPy, the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdedge.coding.tables import TABLES_MAX
+from rdedge.errors import FormatError, TruncatedError
+from rdedge.format.varint import append_varint, append_zigzag, read_varint, read_zigzag
+
+__all__ = ["DIRECTIONS", "MAGNITUDE", "SIGNED", "Contexts", "Rows", "Span"]
+
+# Where the rows lie whose latents are looked at, as (lines, places): 0 is the row itself.
+DIRECTIONS = ((0, 0), (0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
+# Kinds of inputs.
+MAGNITUDE, SIGNED = 0, 1
+# Of what context.c lays out on its stack, and so that no sum leaves 32 bits.
+INPUTS_MAX = HIDDEN_MAX = 64
+WEIGHT_MAX, BIAS_MAX, OUT_BIAS_MAX = 4095, 1 << 24, 1 << 28
+COUNT_MAX, SPANS_MAX = 4096, 1 << 20
+MAGNITUDE_MAX, SIGNED_MAX, ACTIVATION_MAX = 1023, 127, 4095
+HEADS = 3
+
+Bytes = NDArray[np.uint8]
+Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
+
+Span = tuple[int, int, int]
+
+
+def logarithms() -> Bytes:
+    """16 * log2(1 + v / 16), in straight pieces between powers of two, of v from 0 on."""
+    v = np.arange(16 * MAGNITUDE_MAX + 1, dtype=np.int64) + 16
+    n = np.array([int(value).bit_length() - 1 for value in v])
+    found: Bytes = (16 * (n - 4) + ((v << 4 >> n) & 15)).astype(np.uint8)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Contexts:
+    """The member contexts.bin.
+
+    kinds: (F,) of MAGNITUDE and SIGNED. spans: for each latent its F inputs, each a tuple of
+    (direction, first latent, how many); None where the latent has a fixed table. weights: (H, F),
+    biases: (L, H), out_weights: (3, H), out_biases: (L, 3), all int; zero where fixed. sizes: how
+    many levels each output has. bank: (product of sizes,) tables.
+    Raises FormatError where they are not what section 4.8 allows.
+    """
+
+    kinds: Bytes
+    spans: tuple[tuple[tuple[Span, ...], ...] | None, ...]
+    weights: NDArray[np.int16]
+    biases: Int32s
+    out_weights: NDArray[np.int16]
+    out_biases: Int32s
+    sizes: tuple[int, int, int]
+    bank: NDArray[np.uint16]
+
+    def __post_init__(self) -> None:
+        wrong = next(self._faults(), "")
+        if wrong:
+            raise FormatError(f"contexts: {wrong}", expected="what FORMAT.md section 4.8 allows")
+
+    @property
+    def latents(self) -> int:
+        return len(self.spans)
+
+    @property
+    def inputs(self) -> int:
+        return len(self.kinds)
+
+    @property
+    def hidden(self) -> int:
+        return len(self.weights)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of the network, for one latent."""
+        return self.hidden * (self.inputs + HEADS)
+
+    @cached_property
+    def contextual(self) -> NDArray[np.bool_]:
+        """Which latents have no fixed table, (L,)."""
+        return np.array([spans is not None for spans in self.spans])
+
+    @property
+    def tables_needed(self) -> int:
+        """One more than the largest table that is named."""
+        return 1 + int(self.bank.max())
+
+    def _faults(self) -> Iterator[str]:
+        inputs, hidden, latents = self.inputs, self.hidden, self.latents
+        if not 1 <= inputs <= INPUTS_MAX or not 1 <= hidden <= HIDDEN_MAX:
+            yield f"{inputs} inputs and {hidden} hidden units"
+            return
+        if self.kinds.max() > SIGNED:
+            yield f"an input of kind {self.kinds.max()}"
+        shapes = (
+            (self.weights, (hidden, inputs), WEIGHT_MAX),
+            (self.out_weights, (HEADS, hidden), WEIGHT_MAX),
+            (self.biases, (latents, hidden), BIAS_MAX),
+            (self.out_biases, (latents, HEADS), OUT_BIAS_MAX),
+        )
+        for array, shape, most in shapes:
+            if array.shape != shape:
+                yield f"an array of shape {array.shape} for {shape}"
+            elif np.abs(array.astype(np.int64)).max(initial=0) > most:
+                yield f"a weight beyond {most}"
+        if min(self.sizes) < 1 or max(self.sizes) > 255 or self.bank.size != np.prod(self.sizes):
+            yield f"{self.bank.size} tables for {self.sizes} levels"
+        for k, of_latent in enumerate(self.spans):
+            for spans in of_latent or ():
+                for direction, first, count in spans:
+                    most = k if direction == 0 else latents
+                    if (
+                        not 0 <= direction < len(DIRECTIONS)
+                        or first < 0
+                        or count < 1
+                        or first + count > most
+                    ):
+                        yield f"latent {k} looks at {count} from {first} in direction {direction}"
+                if sum(count for _, _, count in spans) > COUNT_MAX:
+                    yield f"an input of latent {k} looks at more than {COUNT_MAX}"
+
+    def to_bytes(self) -> bytes:
+        out = bytearray()
+        for number in (self.latents, self.inputs, self.hidden):
+            append_varint(out, number)
+        out += self.kinds.tobytes()
+        for of_latent in self.spans:
+            out.append(of_latent is not None)
+            for spans in of_latent or ():
+                append_varint(out, len(spans))
+                for span in spans:
+                    for number in span:
+                        append_varint(out, number)
+        chosen = self.contextual
+        for array in (
+            self.weights,
+            self.biases[chosen],
+            self.out_weights,
+            self.out_biases[chosen],
+        ):
+            for number in array.reshape(-1).tolist():
+                append_zigzag(out, number)
+        out += bytes(self.sizes)
+        for number in self.bank.tolist():
+            append_varint(out, number)
+        return bytes(out)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Contexts:
+        """Read contexts.bin. Raises FormatError or TruncatedError for anything else."""
+        return _Parser(data).contexts()
+
+
+class _Parser:
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def contexts(self) -> Contexts:
+        latents = self.varint("latents", 1, 65535)
+        inputs = self.varint("inputs", 1, INPUTS_MAX)
+        hidden = self.varint("hidden units", 1, HIDDEN_MAX)
+        kinds = np.frombuffer(self.take(inputs), np.uint8)
+        total = 0
+        spans: list[tuple[tuple[Span, ...], ...] | None] = []
+        for _ in range(latents):
+            mode = self.take(1)[0]
+            if mode > 1:
+                raise FormatError(f"contexts: a latent of mode {mode}", expected="0 or 1")
+            if not mode:
+                spans.append(None)
+                continue
+            of_latent = []
+            for _ in range(inputs):
+                count = self.varint("spans", 0, COUNT_MAX)
+                total += count
+                if total > SPANS_MAX:
+                    raise FormatError("contexts: too many spans", expected=f"{SPANS_MAX} in all")
+                of_latent.append(tuple(self.span() for _ in range(count)))
+            spans.append(tuple(of_latent))
+        chosen = np.array([s is not None for s in spans])
+        weights = self.numbers(hidden * inputs).reshape(hidden, inputs)
+        biases = np.zeros((latents, hidden), np.int32)
+        biases[chosen] = self.numbers(int(chosen.sum()) * hidden).reshape(-1, hidden)
+        out_weights = self.numbers(HEADS * hidden).reshape(HEADS, hidden)
+        out_biases = np.zeros((latents, HEADS), np.int32)
+        out_biases[chosen] = self.numbers(int(chosen.sum()) * HEADS).reshape(-1, HEADS)
+        sizes = tuple(self.take(HEADS))
+        places = sizes[0] * sizes[1] * sizes[2]
+        if places > TABLES_MAX:
+            raise FormatError(f"contexts: {places} places in the bank", expected=f"{TABLES_MAX}")
+        bank = np.array([self.varint("a table", 0, TABLES_MAX - 1) for _ in range(places)])
+        if self.at != len(self.data):
+            raise FormatError(
+                f"contexts: {len(self.data) - self.at} bytes follow the bank", expected="0"
+            )
+        return Contexts(
+            kinds,
+            tuple(spans),
+            weights.clip(-WEIGHT_MAX - 1, WEIGHT_MAX + 1).astype(np.int16),
+            biases,
+            out_weights.clip(-WEIGHT_MAX - 1, WEIGHT_MAX + 1).astype(np.int16),
+            out_biases,
+            (sizes[0], sizes[1], sizes[2]),
+            bank.astype(np.uint16),
+        )
+
+    def span(self) -> Span:
+        direction = self.varint("a direction", 0, len(DIRECTIONS) - 1)
+        return direction, self.varint("a latent", 0, 65535), self.varint("a count", 1, COUNT_MAX)
+
+    def varint(self, what: str, least: int, most: int) -> int:
+        value, self.at = read_varint(self.data, self.at)
+        if not least <= value <= most:
+            raise FormatError(f"contexts: {what} is {value}", expected=f"{least} to {most}")
+        return value
+
+    def numbers(self, count: int) -> Int64s:
+        if count > len(self.data) - self.at:
+            raise TruncatedError(
+                f"contexts: {len(self.data) - self.at} bytes of numbers", expected=f"{count}"
+            )
+        found = np.empty(count, np.int64)
+        for i in range(count):
+            value, self.at = read_zigzag(self.data, self.at)
+            if abs(value) > OUT_BIAS_MAX:
+                raise FormatError(f"contexts: the number {value}", expected=f"{OUT_BIAS_MAX}")
+            found[i] = value
+        return found
+
+    def take(self, count: int) -> bytes:
+        if count > len(self.data) - self.at:
+            raise TruncatedError(
+                f"contexts: {len(self.data) - self.at} bytes are left", expected=f"{count}"
+            )
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """How the rows of a packet follow each other where tables are chosen by contexts.
+
+    Rows that do not look at each other stand side by side: all those of a front, latent after
+    latent. A front holds the rows whose place plus twice their line is the same, of all samples;
+    rows that lie in no grid are one front. base, stride: (R,) int64, where latent j of a row
+    stands: base + j * stride. neighbours: (6, R) int32, the row that lies in a direction, -1 where
+    there is none. first: (fronts + 1,) int64. natural: (R,) int64, which row of the samples it is.
+    """
+
+    base: Int64s
+    stride: Int64s
+    neighbours: Int32s
+    first: Int64s
+    natural: Int64s
+
+    @staticmethod
+    def of(count: int, grid: tuple[int, ...], latents: int) -> Rows:
+        """Of samples whose rows lie so; grid: (lines, places), or ()."""
+        return _rows(count, grid, latents)
+
+    @property
+    def is_transposed(self) -> bool:
+        """Whether all rows stand side by side in their order."""
+        return len(self.first) == 2
+
+    def to_coded(self, symbols: Int32s, latents: int) -> Int32s:
+        """(R * L,) in the order of the samples -> in the order in which they are coded."""
+        table = symbols.reshape(-1, latents)
+        if self.is_transposed:
+            return np.ascontiguousarray(table.T).reshape(-1)
+        coded = np.empty_like(symbols)
+        coded[self._places(latents)] = table[self.natural]
+        return coded
+
+    def to_natural(self, coded: Int32s, latents: int) -> Int32s:
+        """The other way."""
+        if self.is_transposed:
+            return np.ascontiguousarray(coded.reshape(latents, -1).T).reshape(-1)
+        table = np.empty((len(self.base), latents), coded.dtype)
+        table[self.natural] = coded[self._places(latents)]
+        return table.reshape(-1)
+
+    def _places(self, latents: int) -> Int64s:
+        places: Int64s = self.base[:, None] + np.arange(latents) * self.stride[:, None]
+        return places
+
+
+@lru_cache(maxsize=8)
+def _rows(count: int, grid: tuple[int, ...], latents: int) -> Rows:
+    lines, places = grid or (1, 1)
+    line, place = (a.reshape(-1) for a in np.mgrid[:lines, :places])
+    of_sample = np.repeat(np.arange(count), lines * places)
+    line, place = np.tile(line, count), np.tile(place, count)
+    front = place + 2 * line
+    natural = np.lexsort((line, of_sample, front))
+    total = len(natural)
+    coded_of = np.empty(total, np.int64)
+    coded_of[natural] = np.arange(total)
+    sizes = np.bincount(front[natural], minlength=1) if total else np.zeros(1, np.int64)
+    # Thin pictures skip some fronts.
+    sizes = sizes[sizes > 0]
+    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    stride = np.repeat(sizes, sizes).astype(np.int64)
+    start = np.repeat(first[:-1], sizes)
+    base = start * latents + np.arange(total) - start
+    neighbours = np.full((len(DIRECTIONS) - 1, total), -1, np.int32)
+    for d, (down, right) in enumerate(DIRECTIONS[1:]):
+        there_line, there_place = line[natural] + down, place[natural] + right
+        inside = (there_line >= 0) & (there_place >= 0) & (there_place < places)
+        at = (of_sample[natural] * lines + there_line) * places + there_place
+        neighbours[d, inside] = coded_of[at[inside]]
+    return Rows(base, stride, neighbours, first, natural.astype(np.int64))
