@@ -120,6 +120,19 @@ def metric(name: str) -> Metric:
     return METRICS[name]
 
 
+def differences(x: Array, x_hat: Array) -> Floats:
+    """What to subtract from x, array by array, to get x_hat, float64; of int64 computed exactly and
+    rounded at the end.
+    """
+    if x.dtype == np.int64 and x_hat.dtype == np.int64:
+        # float64 has no number for many int64, but for their differences where they are small.
+        size = np.where(x >= x_hat, x.view(np.uint64) - x_hat.view(np.uint64), 0)
+        size += np.where(x < x_hat, x_hat.view(np.uint64) - x.view(np.uint64), 0)
+        return np.where(x >= x_hat, 1.0, -1.0) * size.astype(np.float64)
+    found: Floats = x.astype(np.float64) - x_hat.astype(np.float64)
+    return found
+
+
 def _statistics(name: str, x: Array, x_hat: Array, scale: Scale) -> tuple[Floats, Floats]:
     """The statistic of each sample and how many of its elements are present, both (N,)."""
     if x.shape != x_hat.shape or x.ndim < 2 or 0 in x.shape:
@@ -128,7 +141,7 @@ def _statistics(name: str, x: Array, x_hat: Array, scale: Scale) -> tuple[Floats
             expected="two equal shapes (N, ...) with N at least 1",
         )
     found = metric(name)
-    difference = x.astype(np.float64) - x_hat.astype(np.float64)
+    difference = differences(x, x_hat)
     present = np.full(len(x), float(math.prod(x.shape[1:])))
     if np.issubdtype(x.dtype, np.floating):
         missing = np.isnan(x)

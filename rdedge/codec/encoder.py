@@ -9,6 +9,9 @@ from os import PathLike
 import numpy as np
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.codec.decoder import Decoder
+from rdedge.codec.gate import Gate, Sampler, Tally, mode_of
+from rdedge.codec.measure import Measure, stored_margin
 from rdedge.codec.preprocess import (
     BLOCK_ELEMENTS,
     enlarge,
@@ -33,7 +36,14 @@ class Encoder:
 
     bundle: a path, or a Bundle. backend: what runs the graph, one of engine.runner.BACKENDS, or
     None for the best at hand. coder: "c", "numpy", or None for the faster one that is there.
-    threads: of the graph.
+    threads: of the graph. gate: one of bundle.recipe.GATES, or None for what the bundle's recipe
+    says: "always" measures every sample and sends nothing that misses the bound; "sampled"
+    measures a share of them, says what it found (tally), and promises nothing. margin: what the
+    reconstructions of another decoder may differ by, in standard deviations of the training data;
+    None for what the bundle says. digest: whether packets say what they come back as.
+
+    Raises BundleError for a device's part where the gate or the digest needs a decoder;
+    MissingError for a fallback codec that cannot run here.
     """
 
     def __init__(
@@ -43,6 +53,10 @@ class Encoder:
         backend: str | None = None,
         coder: Backend | None = None,
         threads: int | None = None,
+        gate: str | None = "never",
+        margin: float | None = None,
+        share: float = 1.0 / 16.0,
+        digest: bool = False,
     ) -> None:
         self.bundle = Bundle.of(bundle)
         self.manifest = self.bundle.manifest
@@ -53,6 +67,20 @@ class Encoder:
         self._quantisers = [
             Quantiser(level.step, rounding, quantisers) for level in self.manifest.levels
         ]
+        self.mode = mode_of(self.bundle, gate)
+        self.tally = Tally()
+        self._gate: Gate | None = None
+        self._sampler: Sampler | None = None
+        self._digest: Decoder | None = None
+        if self.mode != "never" or digest:
+            self.bundle.require_whole(f"gate = {self.mode}" if self.mode != "never" else "a digest")
+            decoder = Decoder(self.bundle, backend=backend, coder=coder, threads=threads)
+            measure = Measure(decoder, stored_margin(self.bundle) if margin is None else margin)
+            self._digest = decoder if digest else None
+            if self.mode == "always":
+                self._gate = Gate(self, measure, self.tally)
+            elif self.mode == "sampled":
+                self._sampler = Sampler(measure, share, self.tally)
 
     def encode(
         self, x: Array, streams: Mapping[Stream, bytes] | None = None, *, level: int = 0
@@ -69,12 +97,18 @@ class Encoder:
         x = self.checked(x)
         self._refuse_level(level)
         shape = None if x.shape[1:] == self.spec.shape else x.shape[1:]
-        mask = None
+        mask, came = None, x
         if self.spec.kind == "series":
             x, mask = fill_missing(x)
         if mask is not None:
             streams = {**(streams or {}), Stream.MASK: write_mask(mask)}
+        if self._gate is not None:
+            if level:
+                raise ConfigError(f"level {level} and gate = always", expected="one of the two")
+            return self._gate.encode(came, x, streams or {}, shape)
         symbols = self._symbols(x, level)
+        if self._sampler is not None:
+            self._sampler.look(came, symbols, level)
         runs = None if level == 0 else (Run(LEARNED, level, len(x)),)
         return self.symbol_codec.pack(
             symbols.reshape(-1), len(x), grid=self._grid(x), shape=shape, streams=streams, runs=runs

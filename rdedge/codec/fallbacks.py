@@ -28,6 +28,8 @@ from rdedge.types import Array, SampleSpec
 
 _BEST_QUALITY = 100
 _PLANES, _FRAME = 1, 2
+# What the right quality may leave of a probe's bytes.
+_OF_PROBE = 0.5
 
 
 class FallbackCodec(Protocol):
@@ -39,10 +41,16 @@ class FallbackCodec(Protocol):
     def require(self) -> None:
         """Raise MissingError where it cannot run here."""
 
+    def guesses(self, x: Array) -> Array:
+        """Bits, low rather than high, that each sample of x (n, *shape) may take, (n,) float64."""
+
     def levels(self, x: Array, keeps: Keeps, start: int = 0) -> Array:
         """The level at which each sample of x (n, *shape) takes the fewest bytes and keeps its
         bound, (n,) int64; -1 for none.
         """
+
+    def finest(self, levels: Array) -> int:
+        """Of levels (n,) the one that errs least."""
 
     def encode(self, x: Array, level: int) -> bytes:
         """A run of samples (n, *shape) -> its bytes."""
@@ -63,18 +71,28 @@ class Lossless:
     def require(self) -> None:
         frames.zstandard()
 
+    def guesses(self, x: Array) -> Array:
+        return np.array([min(map(frames.guessed_bits, self._forms(one).values())) for one in x])
+
+    def finest(self, levels: Array) -> int:
+        return 0
+
     def levels(self, x: Array, keeps: Keeps, start: int = 0) -> Array:
         # Its values are those of the source, so there is nothing to measure.
         return np.zeros(len(x), np.int64)
 
-    def encode(self, x: Array, level: int) -> bytes:
+    def _forms(self, x: Array) -> dict[int, bytes]:
+        """The ways to lay samples out, by their form."""
         raw = np.ascontiguousarray(x, self._dtype).reshape(-1).view(np.uint8)
         item = self._dtype.itemsize
-        forms = [(0, raw.tobytes())]
+        forms = {0: raw.tobytes()}
         if item > 1:
-            forms.append((_PLANES, raw.reshape(-1, item).T.tobytes()))
+            forms[_PLANES] = raw.reshape(-1, item).T.tobytes()
+        return forms
+
+    def encode(self, x: Array, level: int) -> bytes:
         found = []
-        for form, plain in forms:
+        for form, plain in self._forms(x).items():
             frame = frames.compress(plain)
             found.append(bytes([form]) + plain if frame is None else bytes([form | _FRAME]) + frame)
         return min(found, key=len)
@@ -133,6 +151,24 @@ class Pictures:
     def _image(self, data: bytes, shape: tuple[int, ...]) -> Array:
         picture = self._codec().decode(data, shape[:2] if self._grey else shape)
         return picture.reshape(shape)
+
+    def guesses(self, x: Array) -> Array:
+        if not self._codec().fits(x.shape[1:3] if self._grey else x.shape[1:]):
+            return np.full(len(x), np.inf)
+        if self.exact:
+            steps = np.diff(x, axis=2, prepend=np.uint8(0))
+            return np.array(
+                [
+                    min(frames.guessed_bits(one.tobytes()), frames.guessed_bits(other.tobytes()))
+                    for one, other in zip(x, steps, strict=True)
+                ]
+            )
+        # Near the last quality that kept the bound, since neighbours are alike.
+        probed = [len(self._file(image, self._usual)) for image in x]
+        return _OF_PROBE * 8.0 * np.array(probed)
+
+    def finest(self, levels: Array) -> int:
+        return int(levels.max())
 
     def levels(self, x: Array, keeps: Keeps, start: int = 0) -> Array:
         if not self._codec().fits(x.shape[1:3] if self._grey else x.shape[1:]):

@@ -90,6 +90,22 @@ class Steps:
         high = float(info.max) if info.bits < 64 else float(np.nextafter(2.0**63, 0.0))
         return np.clip(np.rint(wide), float(info.min), high).astype(self._target)
 
+    def guesses(self, x: Array) -> Array:
+        """Bits, low rather than high, of each sample at a step that is a little coarse."""
+        indices, fine = self.indices(x, np.full(len(x), _EIGHTHS // 2))
+        found = np.zeros(len(x))
+        for i in np.flatnonzero(fine):
+            table = self._in_order(indices[i : i + 1])
+            found[i] = min(
+                frames.guessed_bits(write_varints(zigzag(one.reshape(-1))))
+                for one in (table, self._differences(table))
+            )
+        return found
+
+    def finest(self, levels: Array) -> int:
+        """Of levels (n,) the one of the smallest step."""
+        return level_of(min(eighths_of(int(level)) for level in levels))
+
     def levels(self, x: Array, keeps: Keeps, start: int = 0) -> Array:
         """The coarsest level at which each sample keeps its bound, (n,) int64; -1 for none.
 

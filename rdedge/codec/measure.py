@@ -1,0 +1,84 @@
+"""How far reconstructions lie from their samples at worst, whichever decoder makes them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rdedge import config, metrics
+from rdedge.bundle.bundle import Bundle
+from rdedge.bundle.recipe import Recipe
+from rdedge.codec.decoder import Decoder
+from rdedge.codec.preprocess import from_network
+from rdedge.errors import BundleError, ConfigError
+from rdedge.types import Array
+
+# Beside the margin: of a value's own size, since float32 sums round in that proportion.
+_OF_VALUE = 2.0**-20
+# Below this a deviation is none.
+_LEAST_DEVIATION = 1e-30
+_MOST_MARGIN = 1.0
+
+
+def stored_margin(bundle: Bundle) -> float:
+    """What two decoders may differ by, in standard deviations of the training data: what the
+    scorecard says was measured, else the limit of the bundle's recipe.
+    """
+    measured = bundle.scorecard.get("margin")
+    if measured is not None:
+        if not isinstance(measured, int | float) or not 0 <= measured <= _MOST_MARGIN:
+            raise BundleError(f"a margin of {measured!r:.40}", expected=f"0 to {_MOST_MARGIN:g}")
+        return float(measured)
+    try:
+        return config.build(bundle.recipe, Recipe, "recipe.json").parity.max_output_difference
+    except ConfigError as error:
+        raise BundleError(f"recipe.json is damaged: {error}", do="export it again") from error
+
+
+class Measure:
+    """The declared metric of single samples, and whether each keeps the bound.
+
+    margin: in standard deviations, see stored_margin.
+    """
+
+    def __init__(self, decoder: Decoder, margin: float) -> None:
+        manifest = decoder.manifest
+        self.decoder, self.bound, self.scale = decoder, manifest.bound, manifest.scale
+        std = np.asarray(manifest.scale.std)
+        self._margin = (margin * np.where(std > _LEAST_DEVIATION, std, 1.0)).astype(np.float64)
+        self.margin = margin
+
+    def keeps(self, values: Array) -> Array:
+        """Which distortions (n,) keep the bound; NaN never does."""
+        kept: Array = (
+            values >= self.bound.value if self.bound.is_minimum else (values <= self.bound.value)
+        )
+        return kept
+
+    def exactly(self, x: Array, x_hat: Array) -> Array:
+        """Distortions (n,) of x_hat, which every machine decodes alike."""
+        with np.errstate(all="ignore"):
+            return metrics.per_sample(self.bound.metric, x, x_hat, self.scale)
+
+    def learned(self, x: Array, symbols: Array, levels: Array) -> Array:
+        """Distortions (n,), the worst within the margin; x: (n, *shape), NaN where missing.
+
+        Of every value the reconstruction within the margin that errs most, after rounding to the
+        dtype of the source: all metrics grow with each value's error.
+        """
+        found = np.empty(len(x), np.float64)
+        for i, block in self.decoder.outputs(symbols, x.shape[1:], levels):
+            some = x[i : i + len(block)]
+            with np.errstate(all="ignore"):
+                wide = block.astype(np.float64)
+                slack = self._margin + np.abs(wide) * _OF_VALUE
+                low, high = (
+                    from_network(end.astype(np.float32), some.dtype.name)
+                    for end in (wide - slack, wide + slack)
+                )
+                upper = metrics.differences(some, high)
+                worst = np.where(np.abs(upper) >= np.abs(metrics.differences(some, low)), high, low)
+                # What is no number at all counts as no reconstruction.
+                bad = ~np.isfinite(block).reshape(len(block), -1).all(axis=1)
+                found[i : i + len(block)] = self.exactly(some, worst)
+            found[i : i + len(block)][bad] = np.nan
+        return found
