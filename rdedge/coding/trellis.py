@@ -12,7 +12,6 @@ Bits are those of tables that are known before the search: frozen contexts.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,9 +71,15 @@ class Trellis:
             )
 
     @staticmethod
-    def of(pairs: Sequence[Sequence[int]]) -> Trellis:
-        """From lists, as JSON has them."""
-        return Trellis(tuple((int(even), int(odd)) for even, odd in pairs))
+    def of(pairs: object) -> Trellis:
+        """From what a manifest says: a list of lists of two integers. Raises FormatError."""
+        if not isinstance(pairs, list) or not all(
+            isinstance(pair, list) and all(type(state) is int for state in pair) for pair in pairs
+        ):
+            raise FormatError(
+                f"the transitions {pairs!r} of a trellis", expected="a list of pairs of states"
+            )
+        return Trellis(tuple(map(tuple, pairs)))
 
     @cached_property
     def next(self) -> Bytes:

@@ -341,13 +341,18 @@ def test_bad_input():
 
 @pytest.mark.parametrize(
     "pairs",
-    [[], [[0, 0]], [[0, 1], [0, 0]], [[0, 1], [1, 2]], [[0, 1, 1], [0, 1]], [[0, 1]] * 9],
+    [
+        *([], [[0, 0]], [[0, 1], [0, 0]], [[0, 1], [1, 2]], [[0, 1, 1], [0, 1]], [[0, 1]] * 9),
+        *(None, 3, "01", {}, [0, 1], [[0, 1.0], [0, 1]], [[False, True], [0, 1]]),
+        [[0, -1], [0, 1]],
+    ],
     ids=str,
 )
 def test_machines_that_are_none(pairs):
     with pytest.raises(FormatError, match="of a trellis"):
-        Trellis(tuple(tuple(pair) for pair in pairs))
+        Trellis.of(pairs)
 
 
 def test_a_machine_comes_back_from_its_lists():
     assert Trellis.of(json.loads(json.dumps(EIGHT.transitions))) == EIGHT
+    assert Trellis.of(GOLDEN["transitions"]) == EIGHT
