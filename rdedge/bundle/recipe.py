@@ -157,7 +157,7 @@ class Gate:
     """
 
     mode: str = "never"
-    levels: int = 8
+    levels: int = 32
     octaves: float = 2.5
     fallbacks: tuple[str, ...] | None = None
 

@@ -27,6 +27,19 @@ from rdedge.codec.files import DEFAULT_BATCH
     show_default=True,
     help="Samples in one packet.",
 )
+@click.option(
+    "--gate",
+    type=click.Choice(["always", "sampled", "never"]),
+    help="Measure every sample and send none that misses the bundle's bound; measure some and say "
+    "what was found; neither.  [default: as the bundle's recipe says]",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0.0, max=1.0),
+    help="What other decoders may make of a value, in standard deviations of the training data.  "
+    "[default: what the bundle says]",
+)
+@click.option("--digest", is_flag=True, help="Let packets say what they come back as.")
 @click.option("--backend", help="What runs the graph: onnxruntime.")
 @click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
 @click.option("-f", "--force", is_flag=True, help="Replace a container that is there.")
@@ -37,6 +50,9 @@ def command(
     output: str,
     key: str | None,
     batch: int,
+    gate: str | None,
+    margin: float | None,
+    digest: bool,
     backend: str | None,
     coder: str | None,
     force: bool,
@@ -57,7 +73,14 @@ def command(
     if output != "-":
         refuse_existing(Path(output), force)
     skipped: list[sources.Skipped] = []
-    encoder = Encoder(bundle, backend=backend, coder=coder)  # type: ignore[arg-type]
+    encoder = Encoder(
+        bundle,
+        backend=backend,
+        coder=coder,  # type: ignore[arg-type]
+        gate=gate,
+        margin=margin,
+        digest=digest,
+    )
     if "-" in inputs:
         if len(inputs) > 1:
             raise click.UsageError("stdin cannot be mixed with files")
@@ -81,6 +104,8 @@ def command(
             f"source{'s' * (len(written) != 1)}, {size(raw)} -> {size(total)} "
             f"({raw / total:.1f} to 1), encoded in {seconds:.3f} s",
         )
+        if encoder.mode != "never":
+            say(encoder.tally.line(encoder.manifest.bound))
     for one in skipped:
         say(f"rdedge: left out {one.name}: {one.why}")
     if skipped:

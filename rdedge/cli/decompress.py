@@ -58,6 +58,11 @@ def command(
         if not quiet:
             for name, samples in done:
                 say(f"{Path(output) / name}: {samples:,} samples")
+    if decoder.mismatches:
+        say(
+            f"rdedge: {decoder.mismatches} of {decoder.digests} packets with a digest came back as "
+            "something else than on the device; run rdedge check on both machines",
+        )
     if found.cut is not None:
         samples = sum(entry.samples for entry in found.entries)
         say(

@@ -9,6 +9,7 @@ from os import PathLike
 import numpy as np
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.codec.digest import fits_digest
 from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.preprocess import BLOCK_ELEMENTS, from_network
 from rdedge.codec.symbols import SymbolCodec
@@ -44,6 +45,8 @@ class Decoder:
         self.runner = open_runner(Part.of(self.bundle, "decoder"), backend, threads)
         self.symbol_codec = SymbolCodec.of(self.bundle, coder)
         self.fallbacks = Fallbacks(self.manifest)
+        # Packets with a digest, and those among them that came back as something else.
+        self.digests = self.mismatches = 0
         self._quantisers = self.bundle.selection.quantisers
 
     def decode(self, data: bytes | memoryview) -> Array:
@@ -86,6 +89,10 @@ class Decoder:
             if self.spec.kind != "series" or not np.issubdtype(x_hat.dtype, np.floating):
                 raise FormatError("packet: a mask of values that cannot be missing")
             x_hat[read_mask(mask, x_hat.shape)] = np.nan
+        digest = packet.streams.get(Stream.DIGEST)
+        if digest is not None:
+            self.digests += 1
+            self.mismatches += not fits_digest(digest, x_hat, self.manifest.scale)
         return x_hat
 
     def _shape(self, packet: Packet) -> tuple[int, ...]:

@@ -71,12 +71,12 @@ class Encoder:
         self.tally = Tally()
         self._gate: Gate | None = None
         self._sampler: Sampler | None = None
-        self._digest: Decoder | None = None
+        self._digest: Measure | None = None
         if self.mode != "never" or digest:
             self.bundle.require_whole(f"gate = {self.mode}" if self.mode != "never" else "a digest")
             decoder = Decoder(self.bundle, backend=backend, coder=coder, threads=threads)
             measure = Measure(decoder, stored_margin(self.bundle) if margin is None else margin)
-            self._digest = decoder if digest else None
+            self._digest = measure if digest else None
             if self.mode == "always":
                 self._gate = Gate(self, measure, self.tally)
             elif self.mode == "sampled":
@@ -94,7 +94,10 @@ class Encoder:
         dtype, ValueRangeError for infinity, NaN in what is no series, and values beyond what can
         be coded.
         """
-        x = self.checked(x)
+        packet = self._encode(self.checked(x), streams, level)
+        return packet if self._digest is None else self._digest.with_digest(packet)
+
+    def _encode(self, x: Array, streams: Mapping[Stream, bytes] | None, level: int) -> bytes:
         self._refuse_level(level)
         shape = None if x.shape[1:] == self.spec.shape else x.shape[1:]
         mask, came = None, x

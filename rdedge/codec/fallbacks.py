@@ -41,8 +41,8 @@ class FallbackCodec(Protocol):
     def require(self) -> None:
         """Raise MissingError where it cannot run here."""
 
-    def guesses(self, x: Array) -> Array:
-        """Bits, low rather than high, that each sample of x (n, *shape) may take, (n,) float64."""
+    def guess(self, x: Array) -> float:
+        """Bits, low rather than high, that a run of samples x (n, *shape) may take."""
 
     def levels(self, x: Array, keeps: Keeps, start: int = 0) -> Array:
         """The level at which each sample of x (n, *shape) takes the fewest bytes and keeps its
@@ -71,8 +71,8 @@ class Lossless:
     def require(self) -> None:
         frames.zstandard()
 
-    def guesses(self, x: Array) -> Array:
-        return np.array([min(map(frames.guessed_bits, self._forms(one).values())) for one in x])
+    def guess(self, x: Array) -> float:
+        return min(map(frames.guessed_bits, self._forms(x).values()))
 
     def finest(self, levels: Array) -> int:
         return 0
@@ -152,20 +152,17 @@ class Pictures:
         picture = self._codec().decode(data, shape[:2] if self._grey else shape)
         return picture.reshape(shape)
 
-    def guesses(self, x: Array) -> Array:
+    def guess(self, x: Array) -> float:
         if not self._codec().fits(x.shape[1:3] if self._grey else x.shape[1:]):
-            return np.full(len(x), np.inf)
+            return math.inf
         if self.exact:
             steps = np.diff(x, axis=2, prepend=np.uint8(0))
-            return np.array(
-                [
-                    min(frames.guessed_bits(one.tobytes()), frames.guessed_bits(other.tobytes()))
-                    for one, other in zip(x, steps, strict=True)
-                ]
+            return sum(
+                min(frames.guessed_bits(one.tobytes()), frames.guessed_bits(other.tobytes()))
+                for one, other in zip(x, steps, strict=True)
             )
         # Near the last quality that kept the bound, since neighbours are alike.
-        probed = [len(self._file(image, self._usual)) for image in x]
-        return _OF_PROBE * 8.0 * np.array(probed)
+        return _OF_PROBE * 8.0 * sum(len(self._file(image, self._usual)) for image in x)
 
     def finest(self, levels: Array) -> int:
         return int(levels.max())

@@ -24,7 +24,7 @@ from rdedge.codec.preprocess import refuse_non_finite
 from rdedge.errors import ConfigError, ShapeError
 from rdedge.format.constants import MAX_FALLBACK_VALUES, Stream
 from rdedge.format.packet import LEARNED, Run
-from rdedge.types import Array
+from rdedge.types import Array, Bound
 
 if TYPE_CHECKING:
     from rdedge.codec.encoder import Encoder
@@ -60,6 +60,13 @@ class Tally:
     @property
     def fallback_share(self) -> float:
         return sum(self.fallbacks.values()) / max(self.samples, 1)
+
+    def line(self, bound: Bound) -> str:
+        """What a person reads at the end."""
+        text = f"gate: {self.measured:,} of {self.samples:,} samples measured, "
+        text += f"{self.over:,} miss {bound}" if self.over else f"all keep {bound}"
+        named = [f"{n:,} by {name}" for name, n in sorted(self.fallbacks.items())]
+        return text + (f"; fallbacks: {', '.join(named)}" if named else "")
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -211,10 +218,13 @@ class Gate:
         codecs = self.fallbacks.codecs
         levels = np.full((n, len(codecs)), -1, np.int64)
         bits = np.full((n, len(codecs)), np.inf)
-        guesses = np.array([codec.guesses(batch.filled) for codec in codecs])
         missed = ~np.isfinite(learned)
         for c, codec in enumerate(codecs):
-            worth = np.flatnonzero((guesses[c] < learned) | missed)
+            guesses = np.array([codec.guess(one[None]) for one in batch.filled])
+            worth = np.flatnonzero((guesses < learned) | missed)
+            if n > 1 and worth.size < n and codec.guess(batch.filled) < learned.sum():
+                # Together they may take less than one by one.
+                worth = np.arange(n)
             if not worth.size:
                 continue
             levels[worth, c] = self._levels(batch, worth, c)

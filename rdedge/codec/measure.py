@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rdedge import config, metrics
 from rdedge.bundle.bundle import Bundle
 from rdedge.bundle.recipe import Recipe
 from rdedge.codec.decoder import Decoder
+from rdedge.codec.digest import write_digest
 from rdedge.codec.preprocess import from_network
 from rdedge.errors import BundleError, ConfigError
+from rdedge.format.constants import Stream
+from rdedge.format.packet import read_packet
 from rdedge.types import Array
 
 # Beside the margin: of a value's own size, since float32 sums round in that proportion.
@@ -47,6 +52,19 @@ class Measure:
         self._margin = (margin * np.where(std > _LEAST_DEVIATION, std, 1.0)).astype(np.float64)
         self.margin = margin
 
+    def slack(self, x_hat: Array) -> Array:
+        """What another decoder may make of each value, raw units; x_hat: (n, *shape) float64."""
+        found: Array = self._margin + np.abs(x_hat) * _OF_VALUE
+        return found
+
+    def with_digest(self, data: bytes) -> bytes:
+        """A packet as it is, and what this machine decodes it to."""
+        packet, _ = read_packet(data)
+        x_hat = self.decoder.decode_packet(packet)
+        slack = self.slack(np.nan_to_num(x_hat.astype(np.float64)))
+        digest = write_digest(x_hat, self.scale, slack)
+        return replace(packet, streams={**packet.streams, Stream.DIGEST: digest}).to_bytes()
+
     def keeps(self, values: Array) -> Array:
         """Which distortions (n,) keep the bound; NaN never does."""
         kept: Array = (
@@ -70,7 +88,7 @@ class Measure:
             some = x[i : i + len(block)]
             with np.errstate(all="ignore"):
                 wide = block.astype(np.float64)
-                slack = self._margin + np.abs(wide) * _OF_VALUE
+                slack = self.slack(wide)
                 low, high = (
                     from_network(end.astype(np.float32), some.dtype.name)
                     for end in (wide - slack, wide + slack)

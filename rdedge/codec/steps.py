@@ -90,17 +90,16 @@ class Steps:
         high = float(info.max) if info.bits < 64 else float(np.nextafter(2.0**63, 0.0))
         return np.clip(np.rint(wide), float(info.min), high).astype(self._target)
 
-    def guesses(self, x: Array) -> Array:
-        """Bits, low rather than high, of each sample at a step that is a little coarse."""
+    def guess(self, x: Array) -> float:
+        """Bits, low rather than high, of a run at a step that is a little coarse."""
         indices, fine = self.indices(x, np.full(len(x), _EIGHTHS // 2))
-        found = np.zeros(len(x))
-        for i in np.flatnonzero(fine):
-            table = self._in_order(indices[i : i + 1])
-            found[i] = min(
-                frames.guessed_bits(write_varints(zigzag(one.reshape(-1))))
-                for one in (table, self._differences(table))
-            )
-        return found
+        if not fine.all():
+            return 0.0
+        table = self._in_order(indices)
+        return min(
+            frames.guessed_bits(write_varints(zigzag(one.reshape(-1))))
+            for one in (table, self._differences(table))
+        )
 
     def finest(self, levels: Array) -> int:
         """Of levels (n,) the one of the smallest step."""

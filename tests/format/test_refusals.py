@@ -13,6 +13,7 @@ from rdedge.bundle.fallback import Fallback
 from rdedge.classical.png import Png
 from rdedge.codec import frames
 from rdedge.codec.decoder import Decoder
+from rdedge.codec.digest import fits_digest
 from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.selection import Group, Selection, Selector
@@ -32,6 +33,7 @@ from rdedge.format.envelope import read_envelope
 from rdedge.format.mask import read_mask
 from rdedge.format.packet import read_packet
 from rdedge.format.times import read_times
+from rdedge.metrics import Scale
 from rdedge.types import SampleSpec
 from tests.bundle import tiny
 from tests.coding.reference import varint
@@ -150,6 +152,11 @@ def fallback(
         return packet
 
     return Fault(name, error, read)
+
+
+def digest(name: str, error: type[RdedgeError], data: bytes, dtype: type) -> Fault:
+    x_hat = np.zeros((1, 3), dtype)
+    return Fault(name, error, lambda: fits_digest(data, x_hat, Scale(1.0, (1.0,))))
 
 
 def part(codec: int, level: int, data: bytes) -> bytes:
@@ -416,6 +423,14 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         fallback("a picture of 9 x 8", FormatError, part(3, 0, OTHER_PNG), kind="image"),
         fallback("fewer parts", TruncatedError, part(3, 0, b""), samples=2, kind="image"),
         fallback("a part beyond", TruncatedError, part(3, 0, b"\4abc"), samples=2, kind="image"),
+    ],
+    ("digest", "of integers"): [
+        digest("7 bytes", FormatError, bytes(7), np.uint8),
+        digest("9 bytes", FormatError, bytes(9), np.uint8),
+        digest("no exponent", TruncatedError, b"", np.float32),
+        digest("an exponent of 1001", FormatError, varint(2002) + bytes(9), np.float32),
+        digest("7 bytes of floats", FormatError, bytes(9), np.float32),
+        digest("9 bytes of floats", FormatError, bytes(11), np.float32),
     ],
     ("mask", "no length"): [
         mask("no length", []),

@@ -1,0 +1,349 @@
+"""The promise: whatever comes in, what a gated packet decodes to elsewhere keeps the bound.
+
+The decoder that judges is another than the gate's own: NumPy's coder, and one packet at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rdedge import metrics
+from rdedge.bundle.bundle import Bundle
+from rdedge.bundle.fallback import Fallback
+from rdedge.codec import Decoder, Encoder
+from rdedge.codec.fallbacks import Fallbacks
+from rdedge.errors import BundleError, ConfigError, MissingError, ShapeError, ValueRangeError
+from rdedge.format.constants import Stream
+from rdedge.format.packet import LEARNED, Packet, read_packet
+from rdedge.types import Bound, SampleSpec
+from tests.host import plant
+
+# Frame, tag and run of a packet, but for what its codec itself needs.
+HEADER_BYTES = 16
+
+
+def with_bound(bundle: Bundle, bound: Bound) -> Bundle:
+    return Bundle.make(dataclasses.replace(bundle.manifest, bound=bound), dict(bundle.members))
+
+
+def of_dtype(bundle: Bundle, dtype: str) -> Bundle:
+    spec = dataclasses.replace(bundle.manifest.sample, dtype=dtype)
+    return Bundle.make(dataclasses.replace(bundle.manifest, sample=spec), dict(bundle.members))
+
+
+class Promise:
+    """One bundle, gated, and the decoder that judges."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.encoder = Encoder(bundle, gate="always")
+        self.decoder = Decoder(bundle, coder="numpy")
+        self.manifest = bundle.manifest
+        self.fallbacks = Fallbacks(bundle.manifest)
+
+    def holds(self, x: np.ndarray) -> Packet:
+        """Encode x, decode it, and look at each sample."""
+        data = self.encoder.encode(x)
+        packet, end = read_packet(data)
+        assert end == len(data)
+        assert packet.gated
+        x_hat = self.decoder.decode(data)
+        assert x_hat.dtype == x.dtype
+        bound = self.manifest.bound
+        with np.errstate(all="ignore"):
+            each = metrics.per_sample(bound.metric, x, x_hat, self.manifest.scale)
+        assert all(bound.met_by(value) for value in each), each
+        for i, run in enumerate(packet.runs):
+            if run.codec != LEARNED and self.fallbacks.codecs[run.codec - 1].name == "zstd":
+                before = sum(r.count for r in packet.runs[:i])
+                some = slice(before, before + run.count)
+                there = ~np.isnan(x[some]) if x.dtype.kind == "f" else np.ones(x[some].shape, bool)
+                assert np.array_equal(x[some][there], x_hat[some][there])
+        self.is_short(x, packet, len(data))
+        return packet
+
+    def is_short(self, x: np.ndarray, packet: Packet, size: int) -> None:
+        """No longer than any of the fallbacks alone, all samples in one run, and a header."""
+        filled = np.nan_to_num(x) if np.issubdtype(x.dtype, np.floating) else x
+        if np.isnan(x).any() if x.dtype.kind == "f" else False:
+            return
+        bound, scale = self.manifest.bound, self.manifest.scale
+
+        def keeps(which: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
+            with np.errstate(all="ignore"):
+                each = metrics.per_sample(bound.metric, x[which], x_hat, scale)
+            return np.array([bound.met_by(value) for value in each])
+
+        for codec in self.fallbacks.codecs:
+            levels = codec.levels(filled, keeps)
+            if (levels < 0).any():
+                continue
+            level = codec.finest(levels)
+            data = codec.encode(filled, level)
+            if not keeps(np.arange(len(x)), codec.decode(data, len(x), x.shape[1:], level)).all():
+                continue
+            # The shape; varints of the level, and of body and samples beyond 127.
+            more = 4 * (packet.shape is not None)
+            more += (level >= 1 << 7) + (level >= 1 << 14) + 2 * (len(x) > 127)
+            more += 2 * (len(data) > 100)
+            assert size <= len(data) + 1 + HEADER_BYTES + more, codec.name
+
+
+@pytest.fixture(scope="module")
+def vectors(bundle: Bundle) -> Promise:
+    return Promise(bundle)
+
+
+@pytest.fixture(scope="module")
+def windows(series_bundle: Bundle) -> Promise:
+    return Promise(series_bundle)
+
+
+@pytest.fixture(scope="module")
+def image_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    from rdedge.host.export import export
+    from rdedge.host.train import train
+
+    place = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(4)
+    rows, columns = np.mgrid[0:32, 0:40]
+    waves = [
+        128 + 90 * np.sin(rows / rng.uniform(3, 9) + k) * np.cos(columns / rng.uniform(3, 9))
+        for k in range(24)
+    ]
+    noisy = np.stack(waves)[..., None] + rng.normal(0, 4, (24, 32, 40, 1))
+    np.save(place / "waves.npy", np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
+    train(
+        place / "waves.npy",
+        max_distortion=34.0,
+        metric="psnr",
+        model="linear",
+        kind="image",
+        output=place / "run",
+    )
+    export(place / "run", place / "waves.rdb", allow_missed=True)
+    return Bundle.read(place / "waves.rdb")
+
+
+@pytest.fixture(scope="module")
+def images(image_bundle: Bundle) -> Promise:
+    return Promise(image_bundle)
+
+
+def odd(spec: SampleSpec, seed: int, kind: str, count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Samples as nobody trained on."""
+    rng = np.random.default_rng(seed)
+    full = (count, *shape)
+    dtype = np.dtype(spec.dtype)
+    if dtype.kind == "f":
+        info = np.finfo(dtype)
+        low, high, tiny = -float(info.max), float(info.max), float(info.smallest_subnormal)
+    else:
+        low, high, tiny = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max), 1.0
+    if kind == "noise":
+        made = rng.normal(0, 10.0 ** rng.uniform(-6, 6), full)
+    elif kind == "constant":
+        made = np.full(full, rng.choice([0.0, 1.0, -3.7, 1e4, tiny, high / 2]))
+    elif kind == "extremes":
+        made = rng.choice([low, high], full)
+    elif kind == "spike":
+        made = np.zeros(full)
+        made.reshape(count, -1)[:, int(rng.integers(made[0].size))] = rng.choice([low, high, 1e6])
+    elif kind == "subnormal":
+        made = rng.integers(-5, 6, full) * tiny
+    elif kind == "ramp":
+        made = np.arange(int(np.prod(full))).reshape(full) * rng.uniform(-3, 3)
+    elif kind == "periodic":
+        made = np.resize(rng.normal(0, 30, 12), full)
+    else:
+        made = rng.choice([rng.normal(0, 5), rng.normal(0, 500)], full)
+    with np.errstate(all="ignore"):
+        if dtype.kind == "f":
+            return np.clip(made, low, high).astype(dtype)
+        top = high if dtype.itemsize < 8 else np.nextafter(high, 0.0)
+        return np.clip(np.rint(made), low, top).astype(dtype)
+
+
+KINDS = ("noise", "constant", "extremes", "spike", "subnormal", "ramp", "periodic", "two")
+CASES = given(st.integers(0, 1 << 30), st.sampled_from(KINDS), st.integers(1, 5))
+MANY = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@CASES
+@MANY
+def test_vectors(vectors: Promise, seed: int, kind: str, count: int) -> None:
+    spec = vectors.manifest.sample
+    vectors.holds(odd(spec, seed, kind, count, spec.shape))
+
+
+@CASES
+@MANY
+def test_windows(windows: Promise, seed: int, kind: str, count: int) -> None:
+    spec = windows.manifest.sample
+    windows.holds(odd(spec, seed, kind, count, spec.shape))
+
+
+@given(st.integers(0, 1 << 30), st.sampled_from(KINDS), st.integers(1, 2), st.booleans())
+@settings(MANY, max_examples=25)
+def test_images(images: Promise, seed: int, kind: str, count: int, own: bool) -> None:
+    shape = (19, 33, 1) if own else images.manifest.sample.shape
+    images.holds(odd(images.manifest.sample, seed, kind, count, shape))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int32", "int64", "float16", "float64"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_dtype(series_bundle: Bundle, dtype: str, kind: str) -> None:
+    promise = Promise(of_dtype(series_bundle, dtype))
+    spec = promise.manifest.sample
+    promise.holds(odd(spec, 1, kind, 3, spec.shape))
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        Bound("mse", 0.5),
+        Bound("mae", 0.01),
+        Bound("max-abs", 0.3),
+        Bound("psnr", 70.0),
+        Bound("nrmse", 1e-9),
+        Bound("max-abs", 1e-30),
+    ],
+    ids=str,
+)
+def test_every_metric(series_bundle: Bundle, bound: Bound) -> None:
+    promise = Promise(with_bound(series_bundle, bound))
+    x = plant.rows(8 * plant.WINDOW, seed=5).reshape(8, plant.WINDOW, -1)
+    promise.holds(x)
+    for kind in KINDS:
+        promise.holds(odd(promise.manifest.sample, 2, kind, 2, promise.manifest.sample.shape))
+
+
+def test_what_is_like_the_training_data_stays_learned(windows: Promise) -> None:
+    x = plant.rows(40 * plant.WINDOW, seed=7).reshape(40, plant.WINDOW, -1)
+    packet = windows.holds(x)
+    learned = sum(run.count for run in packet.runs if run.codec == LEARNED)
+    assert learned >= 36
+    assert len({run.level for run in packet.runs if run.codec == LEARNED}) > 1
+
+
+def test_one_hard_sample_leaves_its_neighbours_alone(windows: Promise) -> None:
+    x = np.nan_to_num(plant.rows(9 * plant.WINDOW, seed=8)).reshape(9, plant.WINDOW, -1)
+    x[4] = np.random.default_rng(0).normal(0, 1e30, x[4].shape)
+    packet = windows.holds(x)
+    fallbacks = [run for run in packet.runs if run.codec != LEARNED]
+    assert [run.count for run in fallbacks] == [1]
+
+
+def test_a_bound_below_the_datas_precision_is_kept_without_loss(series_bundle: Bundle) -> None:
+    promise = Promise(with_bound(series_bundle, Bound("mse", 1e-40)))
+    x = np.random.default_rng(3).normal(40, 6, (2, *promise.manifest.sample.shape))
+    packet = promise.holds(x.astype(np.float32))
+    names = [promise.fallbacks.codecs[run.codec - 1].name for run in packet.runs]
+    assert names == ["zstd"]
+    assert promise.encoder.tally.fallbacks["zstd"] == 2
+
+
+def test_a_level_is_what_its_step_says(series_bundle: Bundle) -> None:
+    encoder, decoder = Encoder(series_bundle), Decoder(series_bundle, coder="numpy")
+    steps = [level.step for level in series_bundle.manifest.levels]
+    x = np.nan_to_num(plant.rows(4 * plant.WINDOW, seed=3)).reshape(4, plant.WINDOW, -1)
+    fine, coarse = steps.index(min(steps)), steps.index(max(steps))
+    packets = [encoder.encode(x, level=level) for level in (fine, 0, coarse)]
+    scale = series_bundle.manifest.scale
+    errors = [metrics.mean("nrmse", x, decoder.decode(packet), scale) for packet in packets]
+    assert errors == sorted(errors)
+    assert [len(packet) for packet in packets] == sorted(map(len, packets), reverse=True)
+    with pytest.raises(ConfigError, match="level"):
+        encoder.encode(x, level=len(steps))
+
+
+def test_sampled_measures_a_share_and_promises_nothing(series_bundle: Bundle) -> None:
+    encoder = Encoder(series_bundle, gate="sampled", share=0.25)
+    plain = Encoder(series_bundle)
+    x = np.nan_to_num(plant.rows(40 * plant.WINDOW, seed=3)).reshape(40, plant.WINDOW, -1)
+    for i in range(0, 40, 5):
+        packet = encoder.encode(x[i : i + 5])
+        assert packet == plain.encode(x[i : i + 5])
+        assert not read_packet(packet)[0].gated
+    assert (encoder.tally.samples, encoder.tally.measured) == (40, 10)
+    assert encoder.tally.worst is not None
+
+
+def test_a_devices_part_is_refused_at_the_start(series_bundle: Bundle) -> None:
+    part = series_bundle.device_part()
+    assert Encoder(part).mode == "never"
+    for options in ({"gate": "always"}, {"gate": "sampled"}, {"digest": True}):
+        with pytest.raises(BundleError, match=r"decoder\.onnx"):
+            Encoder(part, **options)  # type: ignore[arg-type]
+
+
+def test_a_missing_library_is_refused_at_the_start(
+    series_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
+    assert Encoder(series_bundle).mode == "never"
+    with pytest.raises(MissingError, match="fallback steps"):
+        Encoder(series_bundle, gate="always")
+
+
+def test_a_bundle_that_cannot_promise_says_so(series_bundle: Bundle) -> None:
+    manifest = dataclasses.replace(series_bundle.manifest, fallbacks=())
+    with pytest.raises(ConfigError, match="without loss"):
+        Encoder(Bundle.make(manifest, dict(series_bundle.members)), gate="always")
+    with pytest.raises(ConfigError, match="sometimes"):
+        Encoder(series_bundle, gate="sometimes")
+
+
+def test_infinity_is_refused(windows: Promise) -> None:
+    x = np.zeros((2, *windows.manifest.sample.shape), np.float32)
+    x[1, 2, 3] = np.inf
+    with pytest.raises(ValueRangeError, match=r"\(1, 2, 3\)"):
+        windows.encoder.encode(x)
+    with pytest.raises(ShapeError):
+        windows.encoder.encode(x[:, :-1])
+
+
+def test_a_digest_is_held_against_what_comes_back(series_bundle: Bundle, bundle: Bundle) -> None:
+    x = plant.rows(6 * plant.WINDOW, seed=3).reshape(6, plant.WINDOW, -1)
+    rng = np.random.default_rng(0)
+    digits = rng.integers(0, 17, (5, 8, 8)).astype(np.uint8)
+    for codec, samples in ((series_bundle, x), (bundle, digits)):
+        for gate in ("never", "always"):
+            data = Encoder(codec, gate=gate, digest=True).encode(samples)
+            packet = read_packet(data)[0]
+            assert len(packet.streams[Stream.DIGEST]) <= 12
+            decoder = Decoder(codec, coder="numpy")
+            decoder.decode(data)
+            assert (decoder.digests, decoder.mismatches) == (1, 0)
+            digest = packet.streams[Stream.DIGEST]
+            other = digest[:-1] + bytes([digest[-1] ^ 1])
+            streams = {**packet.streams, Stream.DIGEST: other}
+            decoder.decode(dataclasses.replace(packet, streams=streams).to_bytes())
+            assert (decoder.digests, decoder.mismatches) == (2, 1)
+
+
+def test_fallbacks_are_part_of_the_codec(series_bundle: Bundle) -> None:
+    manifest = series_bundle.manifest
+    other = dataclasses.replace(manifest, fallbacks=(Fallback("zstd"),))
+    made = Bundle.make(other, dict(series_bundle.members)).manifest.identity
+    assert made != manifest.identity
+
+
+def test_the_command_gates(
+    series_path: Path, series_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rdedge.cli.group import run as cli
+
+    target = str(tmp_path / "log.rdz")
+    arguments = ["compress", str(series_csv), "-b", str(series_path), "-o", target]
+    assert cli([*arguments, "--gate", "always", "--digest"]) == 0
+    assert "71 of 71 samples measured, all keep nrmse" in capsys.readouterr().err
+    assert cli(["inspect", target]) == 0
+    assert "gated: yes" in capsys.readouterr().out
