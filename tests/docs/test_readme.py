@@ -14,6 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
+# Its commands train and search for minutes on a slow or busy machine.
+pytestmark = pytest.mark.timeout(1200)
+
+
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
