@@ -56,6 +56,13 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
         _int64,
         [_pointer, _int64, _int64, _pointer, _pointer, _pointer],
     ),
+    "rdedge_context_inputs": (None, [_pointer, _pointer, _pointer, _pointer]),
+    "rdedge_context_tables": (None, [_pointer, _pointer, _pointer, _pointer]),
+    "rdedge_context_decode": (None, [_pointer, _pointer, _pointer, _pointer, _pointer]),
+    "rdedge_context_quantise": (
+        None,
+        [_pointer] * 6 + [ctypes.c_double, _pointer, _pointer],
+    ),
     "rdedge_crc32c_prepare": (None, [_pointer]),
     "rdedge_crc32c": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
     "rdedge_crc32c_by_tables": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
@@ -94,6 +101,10 @@ class Library:
         self.scalar_quantise = loaded.rdedge_scalar_quantise
         self.trellis_dequantise = loaded.rdedge_trellis_dequantise
         self.trellis_parities = loaded.rdedge_trellis_parities
+        self.context_inputs = loaded.rdedge_context_inputs
+        self.context_tables = loaded.rdedge_context_tables
+        self.context_decode = loaded.rdedge_context_decode
+        self.context_quantise = loaded.rdedge_context_quantise
         self.crc32c_prepare = loaded.rdedge_crc32c_prepare
         self.crc32c = loaded.rdedge_crc32c
         self.crc32c_by_tables = loaded.rdedge_crc32c_by_tables

@@ -138,6 +138,26 @@ static void select_tables(const Contexts *c, const Rows *rows, const int32_t *co
     }
 }
 
+/* The inputs of all latents that have contexts, in the order in which they are coded:
+   inputs[rows * L * F], zeros for the others. What a network is trained on. */
+EXPORT void rdedge_context_inputs(const Contexts *c, const Rows *rows, const int32_t *coded,
+                                  int16_t *inputs)
+{
+    const int64_t *first = AT(int64_t, rows->first);
+    int32_t x[BLOCK];
+    for (int64_t f = 0; f < rows->fronts; f++)
+        for (int64_t k = 0; k < c->latents; k++)
+            for (int64_t r = first[f]; r < first[f + 1]; r += BLOCK) {
+                int64_t n = first[f + 1] - r < BLOCK ? first[f + 1] - r : BLOCK;
+                for (int64_t i = 0; i < c->inputs; i++) {
+                    look(c, rows, coded, k, i, r, n, x);
+                    for (int64_t j = 0; j < n; j++)
+                        inputs[j * c->inputs + i] = (int16_t)x[j];
+                }
+                inputs += n * c->inputs;
+            }
+}
+
 /* The tables of all latents, in the order in which they are coded; index[rows * L]. */
 EXPORT void rdedge_context_tables(const Contexts *c, const Rows *rows, const int32_t *coded,
                                   uint16_t *index)

@@ -79,6 +79,22 @@ class ContextModel:
             index[places] = self._tables_of(coded, rows, front, k)
         return index
 
+    def inputs(self, coded: Int32s, rows: Rows) -> NDArray[np.int16]:
+        """What the network is given, (R * L, F) int16 in the order of coding; zeros where a latent
+        has a fixed table. To train it with.
+        """
+        found = np.zeros((coded.size, self.contexts.inputs), np.int16)
+        if self._library is not None:
+            coded = np.ascontiguousarray(coded)
+            at, keep = self._rows_at(rows)
+            self._library.context_inputs(self._at, at, coded.ctypes.data, found.ctypes.data)
+            del keep
+            return found
+        for front, k, places in self._steps(rows):
+            if self.contexts.spans[k] is not None:
+                found[places] = self._look(coded, rows, front, k).T
+        return found
+
     def lower(
         self, coded: Int32s, scaled: Floats, free: NDArray[np.bool_], weight: float, rows: Rows
     ) -> Index:
@@ -192,12 +208,24 @@ class ContextModel:
     def _tables_of(self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int) -> Index:
         """The tables of latent k in the rows of a front, with NumPy."""
         c = self.contexts
+        if c.spans[k] is None:
+            return np.full(front[1] - front[0], self.fixed[k], np.uint16)
+        x = self._look(coded, rows, front, k)
+        hidden = c.weights.astype(np.int64) @ x + c.biases[k][:, None]
+        hidden = (np.maximum(hidden, 0) >> 7).clip(max=ACTIVATION_MAX)
+        out = c.out_weights.astype(np.int64) @ hidden + c.out_biases[k][:, None] + 1024
+        levels = np.maximum(out, 0) >> 11
+        place = np.zeros(x.shape[1], np.int64)
+        for o in range(HEADS):
+            place = place * c.sizes[o] + levels[o].clip(max=c.sizes[o] - 1)
+        return c.bank[place]
+
+    def _look(self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int) -> NDArray[np.int64]:
+        """The inputs of latent k in the rows of a front, (F, n)."""
+        c = self.contexts
         a, b = front
-        of_latent = c.spans[k]
-        if of_latent is None:
-            return np.full(b - a, self.fixed[k], np.uint16)
         x = np.zeros((c.inputs, b - a), np.int64)
-        for f, spans in enumerate(of_latent):
+        for f, spans in enumerate(c.spans[k] or ()):
             counts = np.zeros(b - a, np.int64)
             for direction, first, count in spans:
                 there = np.arange(a, b) if direction == 0 else rows.neighbours[direction - 1, a:b]
@@ -215,14 +243,7 @@ class ContextModel:
                 seen = counts > 0
                 scaled = x[f, seen] * (65536 // counts[seen]) >> 12
                 x[f, seen] = self._logarithms[scaled]
-        hidden = c.weights.astype(np.int64) @ x + c.biases[k][:, None]
-        hidden = (np.maximum(hidden, 0) >> 7).clip(max=ACTIVATION_MAX)
-        out = c.out_weights.astype(np.int64) @ hidden + c.out_biases[k][:, None] + 1024
-        levels = np.maximum(out, 0) >> 11
-        place = np.zeros(b - a, np.int64)
-        for o in range(HEADS):
-            place = place * c.sizes[o] + levels[o].clip(max=c.sizes[o] - 1)
-        return c.bank[place]
+        return x
 
     def _lowered(self, nearest: Int32s, scaled: Floats, tables: Index, per_unit: float) -> Int32s:
         sign = np.where(nearest < 0, -1, 1).astype(np.int64)

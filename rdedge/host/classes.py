@@ -87,7 +87,7 @@ def fit_classes(
     own = layout.split(symbols)
     every = layout.split(np.concatenate([symbols, louder]))
     fixed = {
-        b: book.add(_shape(np.concatenate(_of_band(layout, own, b)), band))
+        b: book.add(shape_of(np.concatenate(_of_band(layout, own, b)), band))
         for b, band in enumerate(layout.bands)
         if not band.by_class
     }
@@ -224,7 +224,7 @@ class _Cluster:
         share = far.sum(axis=2) / total
         return [
             [
-                _cut(
+                cut(
                     _blend(counts[s, b], self.layout.bands[band], self.reach),
                     -self.reach,
                     float(share[s, b]),
@@ -269,7 +269,7 @@ def _laplace(away: Array, spread: float) -> Array:
     return mass
 
 
-def _shape(symbols: Array, band: Band) -> tuple[int, Array]:
+def shape_of(symbols: Array, band: Band) -> tuple[int, Array]:
     """Minimum and weights of one table for symbols (n,)."""
     # Not so near to the ends of int32 that a table would go beyond.
     centre = int(np.clip(np.median(symbols), -(2**31) + _MOST_REACH, 2**31 - 2 - _MOST_REACH))
@@ -279,15 +279,15 @@ def _shape(symbols: Array, band: Band) -> tuple[int, Array]:
     if not band.wide:
         counts = np.bincount(offsets[~far] + _MOST_REACH, minlength=2 * _MOST_REACH + 1)
         mass = _blend(counts.astype(np.float64), band, _MOST_REACH)
-        return _cut(mass, centre - _MOST_REACH, beyond)
+        return cut(mass, centre - _MOST_REACH, beyond)
     away = np.abs(np.arange(-_MOST_REACH, _MOST_REACH + 1))
     # Far means are as likely as their order of magnitude.
     rare = 1.0 / (away + 1.0)
     near = _laplace(away, float(np.minimum(np.abs(offsets), _MOST_REACH).mean()))
-    return _cut(0.7 * near + 0.3 * rare / rare.sum(), centre - _MOST_REACH, beyond)
+    return cut(0.7 * near + 0.3 * rare / rare.sum(), centre - _MOST_REACH, beyond)
 
 
-def _cut(mass: Array, minimum: int, beyond: float) -> tuple[int, Array]:
+def cut(mass: Array, minimum: int, beyond: float) -> tuple[int, Array]:
     """Leave out what is not worth an entry: minimum and weights, the escape's last.
 
     beyond: the share of symbols that have no entry in mass.

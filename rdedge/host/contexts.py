@@ -1,0 +1,363 @@
+"""Trains contexts (FORMAT.md 4.8): a network in float32 whose loss is bits, rounded to integers.
+
+A latent is taken to follow a two-sided distribution around zero with three parameters: the base-2
+logarithm of its width, the weight of its tail (a Gaussian, a Laplace distribution, one with heavier
+tails) and how much likelier zero is than that. The network makes them of what is decoded before; in
+the bundle each is one of a few levels, and every combination that is used is a table, counted anew
+on the training symbols. Trained on louder and quieter copies too, so that it holds at other levels
+and where the data has changed its loudness.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rdedge.coding.context import HEADS, MAGNITUDE, WEIGHT_MAX, Contexts, Rows
+from rdedge.coding.context_model import ContextModel
+from rdedge.coding.prediction import predict
+from rdedge.coding.quantiser import PREDICTED, SCALED, quantise
+from rdedge.coding.selection import Group, Selection
+from rdedge.coding.tables import Tables, tables_from_counts
+from rdedge.host.classes import Layout, cut, shape_of
+from rdedge.host.fit import Latents
+from rdedge.host.spans import Inputs, image_spans, series_spans
+from rdedge.types import Array
+
+HIDDEN = 16
+# Levels: the logarithm of the width from -3 in quarters, three tails, zero from -3 by 3/4 logits.
+SIZES = (37, 3, 9)
+_NARROWEST, _WIDTHS = -3.0, 4.0
+_LEAST_ZERO, _ZEROS = -3.0, 4.0 / 3.0
+# Copies of the training part at gains of e^-2 to e^0.7, and what a symbol of one counts.
+_COPIES, _QUIETEST, _LOUDEST, _COPY_WEIGHT = 2, -2.0, 0.7, 0.5
+_MOST_EXAMPLES = 2_000_000
+_BATCH = 24_576
+_RATE, _LAST_RATE = 4e-3, 2e-5
+# Symbols up to here have an entry of a table; how many training symbols the fitted shape is worth.
+_REACH, _SHAPE_WEIGHT = 255, 60.0
+_FLOOR = 2e-4
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Symbols to learn from. x: (M, F) int16; k: (M,) int32; latent: (M,) int64; weight: (M,)."""
+
+    x: Array
+    k: Array
+    latent: Array
+    weight: Array
+
+
+class ContextNet(nn.Module):
+    """Inputs and a latent's place -> log2 of the width, tail, zero; (n, 3).
+
+    places: (L, P), what is known of a latent before anything is decoded.
+    """
+
+    places: Tensor
+
+    def __init__(self, inputs: int, places: Array, hidden: int = HIDDEN) -> None:
+        super().__init__()
+        self.register_buffer("places", torch.from_numpy(places.astype(np.float32)))
+        self.seen = nn.Linear(inputs, hidden)
+        self.placed = nn.Linear(places.shape[1], hidden, bias=False)
+        self.out = nn.Linear(hidden, HEADS)
+        self.placed_out = nn.Linear(places.shape[1], HEADS, bias=False)
+        with torch.no_grad():
+            self.out.weight.mul_(0.3)
+            self.out.bias.copy_(torch.tensor([-0.5, 1.0, 0.0]))
+            self.placed.weight.mul_(0.3)
+            self.placed_out.weight.zero_()
+
+    def forward(self, x: Tensor, latent: Tensor) -> Tensor:
+        by_place = self.placed(self.places), self.placed_out(self.places)
+        hidden = torch.relu(self.seen(x) + by_place[0][latent])
+        found: Tensor = self.out(hidden) + by_place[1][latent]
+        return found
+
+
+def mass(k: Tensor, parameters: Tensor) -> Tensor:
+    """The probability of symbols k (n,) under parameters (n, 3)."""
+    away = k.abs().float()
+    width = torch.exp2(parameters[:, 0].clamp(_NARROWEST, _NARROWEST + (SIZES[0] - 1) / _WIDTHS))
+    tail = parameters[:, 1].clamp(0.0, 2.0)
+    zero = parameters[:, 2].clamp(_LEAST_ZERO, -_LEAST_ZERO)
+    at_zero = (1.0 - 2.0 * _beyond(torch.full_like(away, 0.5), width, tail)).clamp(1e-5, 1 - 1e-5)
+    plain = _beyond(away - 0.5, width, tail) - _beyond(away + 0.5, width, tail)
+    lifted = torch.sigmoid(torch.logit(at_zero) + zero)
+    found = torch.where(k == 0, lifted, plain * (1.0 - lifted) / (1.0 - at_zero))
+    return found * (1.0 - _FLOOR) + 0.25 * _FLOOR / torch.square(1.0 + away)
+
+
+def _beyond(x: Tensor, width: Tensor, tail: Tensor) -> Tensor:
+    """The probability of more than x, x at least 0."""
+    t = x / width
+    gauss = 0.5 * torch.erfc(t / math.sqrt(2.0))
+    laplace = 0.5 * torch.exp(-math.sqrt(2.0) * t)
+    heavy = 0.375 * torch.exp(-1.6 * math.sqrt(2.0) * t)
+    heavy = heavy + 0.125 * torch.exp(-0.4 * math.sqrt(2.0) * t)
+    light, broad = (1.0 - tail).clamp(0.0, 1.0), (tail - 1.0).clamp(0.0, 1.0)
+    return light * gauss + (1.0 - light - broad) * laplace + broad * heavy
+
+
+def spans_of(
+    layout: Layout, train: Latents, step: float, rounding: float
+) -> tuple[Inputs | None, ...]:
+    """What each latent looks at. Rows in a grid are patches of images, others windows."""
+    if train.y[0].ndim > 2:
+        return image_spans(train.coded(step, rounding)[:60_000])
+    return series_spans(layout)
+
+
+def train_contexts(
+    layout: Layout,
+    train: Latents,
+    step: float,
+    rounding: float,
+    *,
+    seconds: float,
+    seed: int = 0,
+) -> tuple[ContextNet, tuple[Inputs | None, ...]]:
+    """A network and its spans for training latents at this step and rounding."""
+    torch.manual_seed(seed)
+    spans = spans_of(layout, train, step, rounding)
+    examples = _examples(layout, spans, train, step, rounding, seed)
+    net = ContextNet(examples.x.shape[1], _places(layout, train, step, rounding))
+    descend(net, examples, seconds, seed)
+    return net, spans
+
+
+def descend(net: ContextNet, examples: Examples, seconds: float, seed: int) -> None:
+    """Train for so long."""
+    optimiser = torch.optim.Adam(net.parameters(), _RATE)
+    rng = np.random.default_rng(seed)
+    x, k = torch.from_numpy(examples.x), torch.from_numpy(examples.k.astype(np.int64))
+    latent, weight = torch.from_numpy(examples.latent), torch.from_numpy(examples.weight)
+    started = time.monotonic()
+    spent = 0.0
+    while spent < 1.0:
+        which = torch.from_numpy(rng.integers(0, len(k), min(_BATCH, len(k))))
+        for group in optimiser.param_groups:
+            group["lr"] = _LAST_RATE + 0.5 * _RATE * (1.0 + math.cos(math.pi * spent))
+        found = net(x[which].float() / 16.0, latent[which])
+        bits = -torch.log2(mass(k[which], found).clamp_min(1e-9))
+        loss = (bits * weight[which]).mean()
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        spent = (time.monotonic() - started) / seconds
+
+
+def to_integers(net: ContextNet, spans: tuple[Inputs | None, ...]) -> Contexts:
+    """The network in integers, its bank naming a table for every combination of levels."""
+    scale = np.array([_WIDTHS, 1.0, _ZEROS])
+    origin = np.array([_NARROWEST, 0.0, _LEAST_ZERO])
+    with torch.no_grad():
+        biases = (net.seen.bias + net.placed(net.places)).double().numpy()
+        out_biases = (net.out.bias + net.placed_out(net.places)).double().numpy()
+        weights = net.seen.weight.double().numpy()
+        out_weights = net.out.weight.double().numpy() * scale[:, None]
+    fixed = np.array([s is None for s in spans])
+    biases[fixed] = 0.0
+    out = 2048.0 * (out_biases - origin) * scale
+    out[fixed] = 0.0
+    limit = float(WEIGHT_MAX)
+    return Contexts(
+        np.full(weights.shape[1], MAGNITUDE, np.uint8),
+        spans,
+        np.rint(128.0 * weights).clip(-limit, limit).astype(np.int16),
+        np.rint(2048.0 * biases).clip(-(2.0**24), 2.0**24).astype(np.int32),
+        np.rint(128.0 * out_weights).clip(-limit, limit).astype(np.int16),
+        np.rint(out).clip(-(2.0**28), 2.0**28).astype(np.int32),
+        SIZES,
+        np.arange(math.prod(SIZES), dtype=np.uint16),
+    )
+
+
+def fit_bank(
+    layout: Layout, contexts: Contexts, train: Latents, step: float, rounding: float, seed: int = 0
+) -> tuple[Selection, Tables, Contexts]:
+    """The tables of the bank, counted on training symbols and their louder and quieter copies, and
+    those of latents without contexts; the contexts that name them. What is never used is left out.
+    """
+    entries = math.prod(SIZES)
+    counts = np.zeros((entries, 2 * _REACH + 3))
+    every = ContextModel(contexts, np.zeros(contexts.latents, np.uint16), _placeholders(entries))
+    own = []
+    for coded in _coded(layout, train, step, rounding, seed):
+        if coded.weight == 1.0:
+            own.append(coded.symbols)
+        ordered = coded.rows.to_coded(coded.symbols.reshape(-1), contexts.latents)
+        index = every.select(ordered, coded.rows)
+        chosen = _ordered(contexts.contextual, coded.rows)
+        at = ordered[chosen].clip(-_REACH - 1, _REACH + 1).astype(np.int64) + _REACH + 1
+        places = index[chosen].astype(np.int64) * counts.shape[1] + at
+        counts += coded.weight * np.bincount(places, minlength=counts.size).reshape(counts.shape)
+    used = np.flatnonzero(counts.sum(axis=1) > 0)
+    shapes = [cut(*_blended(counts[entry], int(entry))) for entry in used]
+    bank = _nearest(used)[contexts.bank.astype(np.int64)]
+    groups = []
+    at = 0
+    for group in layout.groups:
+        tables = np.zeros((1, len(group.bands)), np.uint16)
+        for k, band in enumerate(group.bands):
+            if contexts.spans[at + k] is None:
+                tables[0, k] = len(shapes)
+                column = np.concatenate([rows[:, at + k] for rows in own])
+                shapes.append(shape_of(column, layout.bands[int(band)]))
+        groups.append(Group(tables, group.quantisers.astype(np.uint8)))
+        at += len(group.bands)
+    minima, weights = zip(*shapes, strict=True)
+    named = replace(contexts, bank=bank.astype(np.uint16))
+    return Selection(tuple(groups)), tables_from_counts(list(minima), list(weights)), named
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """Symbols (R, L) int32 as they are coded, how their rows lie, and what they count."""
+
+    symbols: Array
+    rows: Rows
+    weight: float
+
+
+def _coded(
+    layout: Layout, train: Latents, step: float, rounding: float, seed: int
+) -> Iterator[_Coded]:
+    """The training part and its copies, batch after batch; of a large one an even choice."""
+    rng = np.random.default_rng(seed)
+    latents = train.y[0].shape[-1]
+    predicted = np.flatnonzero(layout.quantisers & PREDICTED)
+    total = sum(y.size for y in train.y)
+    for y in _chosen(train.y, total):
+        for copy in range(_COPIES + 1):
+            scaled = y if copy == 0 else _gained(layout, y, rng)
+            symbols = quantise(
+                np.ascontiguousarray(scaled).reshape(-1),
+                step,
+                rounding,
+                quantisers=layout.quantisers,
+            ).reshape(y.shape)
+            if predicted.size and y.ndim == 4:
+                predict(symbols, predicted)
+            rows = Rows.of(len(y), y.shape[1:-1], latents)
+            yield _Coded(symbols.reshape(-1, latents), rows, 1.0 if copy == 0 else _COPY_WEIGHT)
+
+
+def _chosen(batches: list[Array], total: int) -> Iterator[Array]:
+    """All, or an even choice of what is worth so many examples."""
+    if len(batches) == 1:
+        every = -(-total // _MOST_EXAMPLES)
+        yield np.ascontiguousarray(batches[0][::every])
+        return
+    yield from batches[:: -(-total // (4 * _MOST_EXAMPLES))]
+
+
+def _gained(layout: Layout, y: Array, rng: np.random.Generator) -> Array:
+    """Copies of y (n, *grid, L): every channel of a window, or every picture, at its own gain."""
+    if y.ndim > 2:
+        gain = np.exp(rng.uniform(_QUIETEST, _LOUDEST, (len(y), 1, 1, 1))).astype(np.float32)
+        return np.asarray(y * gain)
+    parts = []
+    for group, part in zip(layout.groups, layout.split(y), strict=True):
+        gain = np.exp(rng.uniform(_QUIETEST, _LOUDEST, (len(y), 1))).astype(np.float32)
+        parts.append(np.where(group.quantisers == SCALED, part * gain, part))
+    return np.concatenate(parts, axis=1)
+
+
+def _examples(
+    layout: Layout,
+    spans: tuple[Inputs | None, ...],
+    train: Latents,
+    step: float,
+    rounding: float,
+    seed: int,
+) -> Examples:
+    """What the network learns from, at most some millions of symbols."""
+    latents = len(spans)
+    inputs = next(len(s) for s in spans if s is not None)
+    contexts = _blank(spans, inputs)
+    model = ContextModel(contexts, np.zeros(latents, np.uint16), _placeholders(math.prod(SIZES)))
+    rng = np.random.default_rng(seed)
+    share = min(1.0, _MOST_EXAMPLES / ((_COPIES + 1) * sum(y.size for y in train.y)))
+    parts: list[tuple[Array, Array, Array, Array]] = []
+    for coded in _coded(layout, train, step, rounding, seed):
+        ordered = coded.rows.to_coded(coded.symbols.reshape(-1), latents)
+        chosen = _ordered(contexts.contextual, coded.rows) & (rng.random(ordered.size) < share)
+        which = np.tile(np.arange(latents, dtype=np.int32), len(coded.rows.base))
+        x = model.inputs(ordered, coded.rows)[chosen]
+        latent = coded.rows.to_coded(which, latents)[chosen].astype(np.int64)
+        weight = np.full(len(x), coded.weight, np.float32)
+        parts.append((x, ordered[chosen], latent, weight))
+    x, k, latent, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Examples(x, k, latent, weight)
+
+
+def _ordered(of_latents: Array, rows: Rows) -> Array:
+    """What is so of latents (L,) -> of symbols in the order of coding."""
+    every = np.tile(of_latents.astype(np.int32), len(rows.base))
+    return rows.to_coded(every, len(of_latents)).astype(bool)
+
+
+def _blank(spans: tuple[Inputs | None, ...], inputs: int) -> Contexts:
+    """Contexts that only look."""
+    latents = len(spans)
+    return Contexts(
+        np.full(inputs, MAGNITUDE, np.uint8),
+        spans,
+        np.zeros((1, inputs), np.int16),
+        np.zeros((latents, 1), np.int32),
+        np.zeros((HEADS, 1), np.int16),
+        np.zeros((latents, HEADS), np.int32),
+        SIZES,
+        np.zeros(math.prod(SIZES), np.uint16),
+    )
+
+
+def _placeholders(count: int) -> Tables:
+    """Tables to name, of no use for coding."""
+    return tables_from_counts([0] * count, [np.ones(2)] * count)
+
+
+def _places(layout: Layout, train: Latents, step: float, rounding: float) -> Array:
+    """What is known of a latent before anything is decoded, (L, P)."""
+    rows = train.coded(step, rounding)[:60_000]
+    loud = np.log2(1.0 / 16 + np.abs(rows.astype(np.float64)).mean(axis=0))
+    columns = [loud]
+    lengths = [len(group.bands) for group in layout.groups]
+    place = np.concatenate([np.arange(n) for n in lengths])
+    of_group = np.repeat(np.arange(len(lengths)), lengths)
+    columns += [np.log2(place + 1.0), (place + 1.0) ** -0.5, place / max(lengths)]
+    if len(lengths) > 1:
+        columns += [np.where(of_group == g, 1.0, 0.0) for g in range(len(lengths))]
+    return np.stack(columns, axis=1)
+
+
+def _blended(counts: Array, entry: int) -> tuple[Array, int, float]:
+    """Counts (2 REACH + 3,), the first and the last of all beyond, and the fitted shape: mass,
+    minimum and the share beyond.
+    """
+    level = np.unravel_index(entry, SIZES)
+    parameters = (_NARROWEST + level[0] / _WIDTHS, level[1], _LEAST_ZERO + level[2] / _ZEROS)
+    k = torch.arange(-_REACH, _REACH + 1)
+    shape = mass(k, torch.tensor([parameters], dtype=torch.float32).expand(len(k), 3)).numpy()
+    inside, total = counts[1:-1], counts.sum()
+    even = 0.5 * (inside + inside[::-1])
+    found = even + _SHAPE_WEIGHT * shape.astype(np.float64)
+    beyond = (counts[0] + counts[-1]) / (total + _SHAPE_WEIGHT)
+    return found / found.sum(), -_REACH, float(beyond)
+
+
+def _nearest(used: Array) -> Array:
+    """For each combination of levels the place among those used of the one most like it."""
+    levels = np.stack(np.unravel_index(np.arange(math.prod(SIZES)), SIZES), axis=1)
+    away = np.abs(levels[:, None] - levels[None, used]) * np.array([1.0, 1.0, 0.7])
+    found: Array = away.sum(axis=2).argmin(axis=1)
+    return found

@@ -1,0 +1,87 @@
+"""Which latents a latent's contexts look at: what is near in frequency, in channel and in place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rdedge.coding.context import Span
+from rdedge.coding.quantiser import EXACT
+from rdedge.host.classes import Layout
+from rdedge.types import Array
+
+Inputs = tuple[tuple[Span, ...], ...]
+
+# Latents before a latent, nearest first: from and to how far back.
+_BACK = ((1, 1), (2, 2), (3, 4), (5, 8), (9, 16), (17, 32))
+# How far to either side of the same place, in earlier channels and in other rows.
+_SIDES = (0, 1, 4)
+LEFT, ABOVE, CORNER, OPPOSITE, SECOND_LEFT, SECOND_ABOVE = range(1, 7)
+# Earlier latents of the row that most go with a latent: how many to an input.
+_ALIKE = (1, 2, 5)
+
+
+def series_spans(layout: Layout) -> tuple[Inputs | None, ...]:
+    """Of a window. A channel's first latent, its mean, has none: nothing foretells it."""
+    found: list[Inputs | None] = []
+    first = 0
+    mixed: list[int] = []
+    for group in layout.groups:
+        length = len(group.bands)
+        exact = bool((group.quantisers == EXACT).any())
+        before = [] if exact else mixed
+        found.append(None)
+        for k in range(1, length):
+            inputs = _back(first, k, 1)
+            for channel in (before[-1:], before[-2:-1]):
+                inputs += [
+                    tuple(_beside(0, at, k, side, 1, length) for at in channel) for side in _SIDES
+                ]
+            inputs.append(tuple(_beside(0, at, k, 1, 1, length) for at in before))
+            found.append(tuple(inputs))
+        if not exact:
+            mixed.append(first)
+        first += length
+    return tuple(found)
+
+
+def image_spans(rows: Array) -> tuple[Inputs | None, ...]:
+    """Of a patch, given symbols of patches as they are coded: (n, L) int32."""
+    latents = rows.shape[1]
+    alike = _alike(rows)
+    found: list[Inputs | None] = []
+    for k in range(latents):
+        inputs = [*_back(0, k, 0), ((0, 0, k),) if k else ()]
+        for direction in (LEFT, ABOVE):
+            inputs += [(_beside(direction, 0, k, side, 0, latents),) for side in (*_SIDES, 16)]
+        inputs += [(_beside(d, 0, k, 2, 0, latents),) for d in (CORNER, OPPOSITE)]
+        inputs.append(tuple(_beside(d, 0, k, 4, 0, latents) for d in (SECOND_LEFT, SECOND_ABOVE)))
+        at = 0
+        for count in _ALIKE:
+            inputs.append(tuple((0, int(j), 1) for j in alike[k][at : at + count]))
+            at += count
+        found.append(tuple(inputs))
+    return tuple(found)
+
+
+def _back(first: int, k: int, least: int) -> list[tuple[Span, ...]]:
+    """Latents before place k of a group that starts at first, none before place `least`."""
+    inputs: list[tuple[Span, ...]] = []
+    for near, far in _BACK:
+        low, high = max(least, k - far), k - near
+        inputs.append(((0, first + low, high - low + 1),) if high >= low else ())
+    return inputs
+
+
+def _beside(direction: int, first: int, k: int, side: int, least: int, length: int) -> Span:
+    """The latents around place k of a group or a row that starts at first."""
+    low, high = max(least, k - side), min(length - 1, k + side)
+    return direction, first + low, high - low + 1
+
+
+def _alike(rows: Array) -> list[Array]:
+    """For each latent the earlier ones whose magnitudes most go with its own, the best first."""
+    loud = np.log2(1.0 + np.abs(rows.astype(np.float64)))
+    loud -= loud.mean(axis=0)
+    loud /= np.maximum(np.sqrt(np.square(loud).sum(axis=0)), 1e-12)
+    together = loud.T @ loud
+    return [np.argsort(-together[k, :k], kind="stable") for k in range(rows.shape[1])]
