@@ -58,6 +58,11 @@ def command(
                 f"between the decoders here and the bundle's own, reconstructions differ by at "
                 f"most {found.margin:.3g}, in the units of the data"
             )
+        if found.deviations is not None:
+            click.echo(
+                f"in standard deviations {found.deviations:.2g}: leave some times that to "
+                "rdedge compress --gate always --margin"
+            )
         for note in found.notes:
             click.echo(f"note   {note}")
     return 0 if found.fine else 1

@@ -138,11 +138,21 @@ class Encoder:
             y[i : i + rows] = self.runner.run(to_network(x[i : i + rows])).reshape(-1, latents)
         return y
 
-    def quantised(self, y: Array, level: int) -> Array:
-        """Latents (N, R * L) float32 -> symbols of that shape. Raises ValueRangeError."""
+    def quantised(self, y: Array, level: int, grid: tuple[int, ...] = ()) -> Array:
+        """Latents (N, R * L) float32 whose rows lie so -> symbols of that shape.
+
+        Raises ValueRangeError.
+        """
         symbols = np.empty(y.shape, np.int32)
-        self._quantisers[level](y.reshape(-1), symbols.reshape(-1))
+        self._fill(y.reshape(-1), symbols, level, grid)
         return symbols
+
+    def _fill(self, y: Array, symbols: Array, level: int, grid: tuple[int, ...]) -> None:
+        quantiser, weight = self._quantisers[level], self.manifest.rate_weight
+        flat = symbols.reshape(-1)
+        quantiser(y, flat)
+        if weight:
+            flat[:] = self.symbol_codec.lower(flat, quantiser.scaled(y), weight, grid)
 
     def _refuse_level(self, level: int) -> None:
         if not 0 <= level < len(self._quantisers):
@@ -184,7 +194,7 @@ class Encoder:
         """A block of samples -> its rows of symbols."""
         y = self.runner.run(to_network(x)).reshape(-1)
         try:
-            self._quantisers[level](y, symbols.reshape(-1))
+            self._fill(y, symbols, level, self._grid(x))
         except ValueRangeError as error:
             refuse_non_finite(x)
             raise ValueRangeError(

@@ -8,6 +8,7 @@ shorter or where no level keeps the bound; at the end the samples as they are.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -82,8 +83,8 @@ class Tally:
 @dataclass(frozen=True)
 class _Batch:
     """x: as it came; filled: without NaN; symbols: (N, R * L) of the rank that each holds; ranks:
-    of the coarsest level that keeps the bound, -1 for none; bits: at that level; y: latents;
-    worst: distortions there.
+    of the coarsest level that keeps the bound, -1 for none; bits, worst: what it costs and its
+    distortion there; y: latents, fits: their largest; last: distortions last measured.
     """
 
     x: Array
@@ -95,6 +96,7 @@ class _Batch:
     symbols: Array
     bits: Array
     worst: Array
+    last: Array
 
 
 class Gate:
@@ -114,6 +116,7 @@ class Gate:
         # Levels from the coarsest to the finest; rank r is level order[r].
         self.order = sorted(range(len(steps)), key=lambda level: -steps[level])
         self._start = self.order.index(0)
+        self._spacing = math.log2(max(steps) / min(steps)) / max(len(steps) - 1, 1)
 
     def encode(
         self,
@@ -161,6 +164,7 @@ class Gate:
             np.zeros(y.shape, np.int32),
             np.full(n, np.inf),
             np.full(n, np.nan),
+            np.full(n, np.nan),
         )
         self._search(batch)
         held = batch.ranks >= 0
@@ -170,29 +174,39 @@ class Gate:
         return batch
 
     def _search(self, batch: _Batch) -> None:
-        """Walk each sample from the usual rank to the coarsest that keeps the bound, in strides
-        that double, then by bisection.
+        """From the usual rank to the coarsest that keeps the bound: first as far as the measured
+        distortion says, then in strides that double, until one keeps it and the next does not.
         """
         n, most = len(batch.x), len(self.order)
         holds, fails = np.full(n, most), np.full(n, -1)
-        at, stride = np.full(n, self._start), np.ones(n, np.int64)
+        at, stride = np.full(n, self._start), np.zeros(n, np.int64)
         going = np.arange(n)
         while going.size:
             for rank in np.unique(at[going]):
                 which = going[at[going] == rank]
                 kept = self._try(batch, which, int(rank))
                 holds[which[kept]], fails[which[~kept]] = rank, rank
-            low, high = fails[going], holds[going]
-            step = np.where(high == most, low + stride[going], high - stride[going])
-            inside = (high < most) & (low >= 0)
-            at[going] = np.clip(np.where(inside, (low + high) // 2, step), 0, most - 1)
-            stride[going] *= 2
+            low, high, far = fails[going], holds[going], stride[going]
+            if not far.any():
+                far = self._jump(batch.last[going])
+            none = high == most
+            at[going] = np.where(
+                none, np.minimum(low + far, most - 1), np.maximum(low + 1, high - far)
+            )
+            stride[going] = np.maximum(1, 2 * stride[going])
             going = going[(high - low > 1) & (low < most - 1) & (high > 0)]
+
+    def _jump(self, values: Array) -> Array:
+        """How many ranks distortions (n,) are from the bound, were they that of a fine step."""
+        octaves = np.abs(self.measure.octaves(values))
+        ranks = np.nan_to_num(octaves / max(self._spacing, 1e-3), nan=len(self.order))
+        return np.clip(np.rint(ranks), 1, len(self.order)).astype(np.int64)
 
     def _try(self, batch: _Batch, which: Array, rank: int) -> Array:
         """Whether each sample keeps the bound at the level of this rank; kept ones are noted."""
         symbols, values = self._measured(batch, which, rank)
         kept = self.measure.keeps(values)
+        batch.last[which] = values
         batch.ranks[which[kept]] = rank
         batch.symbols[which[kept]] = symbols[kept]
         batch.worst[which[kept]] = values[kept]
@@ -207,7 +221,7 @@ class Gate:
         symbols = np.zeros((len(which), batch.y.shape[1]), np.int32)
         values = np.full(len(which), np.nan)
         if some.size:
-            symbols[fine] = self.encoder.quantised(batch.y[some], level)
+            symbols[fine] = self.encoder.quantised(batch.y[some], level, batch.grid)
             levels = np.full(some.size, level)
             values[fine] = self.measure.learned(batch.x[some], symbols[fine], levels)
         return symbols, values
@@ -272,7 +286,8 @@ class Gate:
                 finer = held[(batch.ranks[held] < rank)]
                 finer = finer[batch.fits[finer] < _MOST_SYMBOL * self._least_step(rank)]
                 if finer.size:
-                    symbols = self.encoder.quantised(batch.y[finer], self.order[rank])
+                    level = self.order[rank]
+                    symbols = self.encoder.quantised(batch.y[finer], level, batch.grid)
                     cost[finer, rank] = self.encoder.symbol_codec.bits(symbols, batch.grid)
         options = cheapest(cost)
         for rank in range(ranks):

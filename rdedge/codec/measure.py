@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,8 @@ _OF_VALUE = 2.0**-20
 # Below this a deviation is none.
 _LEAST_DEVIATION = 1e-30
 _MOST_MARGIN = 1.0
+# Decibels that half the step gains.
+_PSNR_OCTAVE = 20.0 * math.log10(2.0)
 
 
 def stored_margin(bundle: Bundle) -> float:
@@ -71,6 +74,15 @@ class Measure:
             values >= self.bound.value if self.bound.is_minimum else (values <= self.bound.value)
         )
         return kept
+
+    def octaves(self, values: Array) -> Array:
+        """By how many octaves of the step distortions (n,) are from the bound, roughly."""
+        bound = self.bound
+        with np.errstate(all="ignore"):
+            if bound.metric == "psnr":
+                return (values - bound.value) / _PSNR_OCTAVE
+            found: Array = np.log2(bound.value / values)
+            return found / 2.0 if bound.metric == "mse" else found
 
     def exactly(self, x: Array, x_hat: Array) -> Array:
         """Distortions (n,) of x_hat, which every machine decodes alike."""

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.coding.context import Contexts, Rows
+from rdedge.coding.context_model import ContextModel
 from rdedge.coding.prediction import predict, restore
+from rdedge.coding.quantiser import SCALED
 from rdedge.coding.rans import Backend, Coder
 from rdedge.coding.selection import Selection, Selector
 from rdedge.coding.tables import COST_BITS, Tables, escape_values, varint_lengths
@@ -34,18 +37,24 @@ class SymbolCodec:
         levels: int = 1,
         backend: Backend | None = None,
         fallbacks: int = 0,
+        contexts: Contexts | None = None,
     ) -> None:
         self.key = key
         self.latents = selection.latents
         self.levels, self.fallbacks = levels, fallbacks
         self.numpy = backend == "numpy"
         self.predicted = selection.predicted
+        # What may be coded as less than it is: what is neither exact nor to the nearest.
+        self.free = selection.quantisers == SCALED
         self.selector = Selector(selection, tables, numpy=self.numpy)
         index = selection.fixed
         self.fixed = index is not None
         if index is None:
             index = selection.selectors if len(selection.selectors) else _NO_CLASSES
         self.coder = Coder(tables, index, backend)
+        self.contexts = None
+        if contexts is not None:
+            self.contexts = ContextModel(contexts, index, tables, numpy=self.numpy)
 
     @staticmethod
     def of(bundle: Bundle, backend: Backend | None = None) -> SymbolCodec:
@@ -57,6 +66,7 @@ class SymbolCodec:
             len(manifest.levels),
             backend,
             len(manifest.fallbacks),
+            bundle.contexts,
         )
 
     def pack(
@@ -92,6 +102,9 @@ class SymbolCodec:
         """What the coder is given: classes and predicted symbols, and the table of each; None for
         the coder's own.
         """
+        if self.contexts is not None:
+            coded, rows_of = self._ordered(symbols, grid)
+            return coded, self.contexts.select(coded, rows_of)
         rows = symbols.size // self.latents
         choices = 0 if self.fixed else rows * self.selector.choices
         predicted = grid and self.predicted.size
@@ -109,6 +122,31 @@ class SymbolCodec:
         index[:choices].reshape(rows, -1)[:] = self.selector.selection.selectors
         self.selector.fill(every[:choices], rows, index[choices:])
         return every, index
+
+    def _ordered(self, symbols: Array, grid: tuple[int, ...]) -> tuple[Array, Rows]:
+        """Symbols as contexts see them: predicted, and in the order in which they are coded."""
+        if grid and self.predicted.size:
+            symbols = symbols.copy()
+            predict(symbols.reshape(-1, *grid, self.latents), self.predicted, self.numpy)
+        rows = Rows.of(symbols.size // (self.latents * math.prod(grid)), grid, self.latents)
+        return rows.to_coded(symbols, self.latents), rows
+
+    def lower(
+        self, symbols: Array, scaled: Array, weight: float, grid: tuple[int, ...] = ()
+    ) -> Array:
+        """Symbols that are worth their bits, in place of the nearest ones (ContextModel.lower).
+
+        symbols: (rows * L,) int32, to the nearest; scaled: the latents in quantiser steps, float32,
+        of that shape. weight: of a bit, in squared steps.
+        """
+        assert self.contexts is not None
+        coded, rows = self._ordered(symbols, grid)
+        in_order = rows.to_coded(np.ascontiguousarray(scaled, np.float32), self.latents)
+        self.contexts.lower(coded, in_order, self.free, weight, rows)
+        found = rows.to_natural(coded, self.latents)
+        if grid and self.predicted.size:
+            restore(found.reshape(-1, *grid, self.latents), self.predicted, self.numpy)
+        return found
 
     def unpack(self, packet: Packet, grid: tuple[int, ...] = ()) -> Array:
         """A packet of samples whose rows lie so -> symbols (N, rows * L) int32, of the N samples
@@ -143,7 +181,11 @@ class SymbolCodec:
         latents = packet.streams[Stream.LATENTS]
         rows = samples * math.prod(grid)
         count = rows * self.latents
-        if self.fixed:
+        if self.contexts is not None:
+            rows_of = Rows.of(samples, grid, self.latents)
+            coded = self.contexts.decode(self.coder, latents, escapes, packet.lanes, rows_of)
+            symbols = rows_of.to_natural(coded, self.latents)
+        elif self.fixed:
             symbols = self.coder.decode(latents, escapes, count, packet.lanes)
         else:
             choices = rows * self.selector.choices
@@ -172,6 +214,13 @@ class SymbolCodec:
 
         symbols: (N, rows * L) int32; returns (N,) float64, bits.
         """
+        if self.contexts is not None:
+            coded, rows = self._ordered(symbols.reshape(-1), grid)
+            chosen = self.contexts.select(coded, rows)
+            in_order = symbol_bits(coded, chosen, self.coder.tables)
+            of_rows = rows.to_natural(in_order, self.latents)
+            bits: Array = of_rows.reshape(len(symbols), -1).sum(axis=1)
+            return bits
         every, index = self._as_coded(symbols.reshape(-1), grid)
         if index is None:
             index = np.resize(self.coder.index, every.size)

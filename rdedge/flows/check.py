@@ -67,13 +67,16 @@ class Checked:
 class Report:
     """rows: what was redone. notes: what was not, and why. margin: the largest difference of
     reconstructions between the decoders at hand and the bundle's own, in the units of the data;
-    None in a device's part, which has no decoder.
+    deviations: the same in standard deviations of the training data, what an encoder with a gate
+    takes as its margin. None in a device's part, which has no decoder; deviations also of integers,
+    whose rounding hides how near the decoders are.
     """
 
     rows: tuple[Checked, ...]
     notes: tuple[str, ...]
     backends: tuple[str, ...]
     margin: float | None
+    deviations: float | None = None
 
     @property
     def fine(self) -> bool:
@@ -148,7 +151,13 @@ def check(bundle: Bundle, x: Array | None = None, backends: Sequence[str] | None
     rows += _crossed(bundle, sides)
     margins = [m for m in (_margin(bundle.reference, side) for side in sides) if m is not None]
     running = tuple(side.name for side in sides)
-    return Report(tuple(rows), tuple(notes), running, max(margins, default=None))
+    return Report(
+        tuple(rows),
+        tuple(notes),
+        running,
+        max(margins, default=None),
+        _in_deviations(bundle, sides),
+    )
 
 
 def samples_from(path: Path, bundle: Bundle, key: str | None = None) -> Array:
@@ -320,3 +329,16 @@ def _margin(reference: Reference, side: _Side) -> float | None:
     if side.outputs is None or reference.outputs is None:
         return None
     return float(np.nanmax(np.abs(side.outputs.astype(np.float64) - reference.outputs)))
+
+
+def _in_deviations(bundle: Bundle, sides: list[_Side]) -> float | None:
+    """The margin in standard deviations of each channel; None for integers and devices' parts."""
+    outputs = bundle.reference.outputs
+    if outputs is None or np.issubdtype(outputs.dtype, np.integer):
+        return None
+    found = [
+        np.abs(side.outputs.astype(np.float64) - outputs) / _deviations(bundle)
+        for side in sides
+        if side.outputs is not None
+    ]
+    return max(float(np.nanmax(one)) for one in found)

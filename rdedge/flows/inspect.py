@@ -10,7 +10,10 @@ from rdedge.errors import FormatError, SourceError
 from rdedge.format.constants import CONTAINER_HEAD, ENVELOPE_MAGIC, PACKET_MAGIC
 from rdedge.format.container import Container
 from rdedge.format.envelope import Envelope, read_envelope
-from rdedge.format.packet import Packet, read_packet
+from rdedge.format.packet import LEARNED, Packet, read_packet
+
+# Runs of a packet that are shown.
+_RUNS = 32
 
 
 def inspect(path: Path) -> dict[str, Any]:
@@ -51,6 +54,8 @@ def _bundle(bundle: Bundle, size: int) -> dict[str, Any]:
         "patch": m.patch,
         "classes": [group.classes for group in bundle.selection.groups],
         "bound": str(m.bound) + ", mean",
+        "levels": [level.step for level in m.levels],
+        "fallbacks": [fallback.codec for fallback in m.fallbacks],
         "encoder": vars(m.encoder),
         "decoder": vars(m.decoder),
         "graph": {"opset": m.opset, "precision": m.precision},
@@ -103,9 +108,11 @@ def _packet(packet: Packet) -> dict[str, Any]:
     return {
         "codec_key": packet.codec_key.hex(),
         "samples": packet.sample_count,
+        "fallback_samples": sum(run.count for run in packet.runs if run.codec != LEARNED),
         "shape": None if packet.shape is None else list(packet.shape),
         "lanes": packet.lanes,
         "gated": packet.gated,
-        "runs": [vars(run) for run in packet.runs],
+        "runs": [vars(run) for run in packet.runs[:_RUNS]],
+        "more_runs": max(0, len(packet.runs) - _RUNS),
         "streams": {kind.name.lower(): len(data) for kind, data in packet.streams.items()},
     }

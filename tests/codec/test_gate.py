@@ -329,6 +329,21 @@ def test_a_digest_is_held_against_what_comes_back(series_bundle: Bundle, bundle:
             assert (decoder.digests, decoder.mismatches) == (2, 1)
 
 
+def test_a_margin_leaves_room(series_bundle: Bundle) -> None:
+    """What every decoder within the margin makes of a packet keeps the bound."""
+    margin, rng = 0.02, np.random.default_rng(0)
+    x = np.nan_to_num(plant.rows(30 * plant.WINDOW, seed=3)).reshape(30, plant.WINDOW, -1)
+    data = Encoder(series_bundle, gate="always", margin=margin).encode(x)
+    wide = Encoder(series_bundle, gate="always", margin=0.0).encode(x)
+    assert len(data) > len(wide)
+    x_hat = Decoder(series_bundle, coder="numpy").decode(data)
+    manifest = series_bundle.manifest
+    for _ in range(20):
+        other = x_hat + margin * np.asarray(manifest.scale.std) * rng.choice([-1, 1], x_hat.shape)
+        each = metrics.per_sample("nrmse", x, other.astype(np.float32), manifest.scale)
+        assert (each <= manifest.bound.value).all()
+
+
 def test_fallbacks_are_part_of_the_codec(series_bundle: Bundle) -> None:
     manifest = series_bundle.manifest
     other = dataclasses.replace(manifest, fallbacks=(Fallback("zstd"),))
