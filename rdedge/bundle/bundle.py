@@ -16,6 +16,7 @@ from rdedge import canonical
 from rdedge.bundle import archive
 from rdedge.bundle import signature as signatures
 from rdedge.bundle.manifest import SERVER_MEMBERS, Manifest, Member, identity_of, sha256
+from rdedge.coding.context import Contexts
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
 from rdedge.data.files import write_file
@@ -30,6 +31,7 @@ MEMBERS = (
     "decoder.onnx",
     "tables.bin",
     "selection.bin",
+    "contexts.bin",
     "profile.json",
     "recipe.json",
     "scorecard.json",
@@ -38,6 +40,8 @@ MEMBERS = (
     "reference/packet.bin",
     "reference/outputs.npy",
 )
+# A bundle may be without.
+OPTIONAL = ("contexts.bin",)
 _SIGNATURE_BYTES = signatures.KEY_BYTES + signatures.SIGNATURE_BYTES
 
 
@@ -68,7 +72,11 @@ class Bundle:
     @staticmethod
     def make(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
         """Fill hashes and identity into the manifest and check the whole."""
-        listed = {name: Member(len(members[name]), sha256(members[name])) for name in MEMBERS}
+        listed = {
+            name: Member(len(members[name]), sha256(members[name]))
+            for name in MEMBERS
+            if name in members or name not in OPTIONAL
+        }
         manifest = replace(manifest, members=listed, absent=())
         bundle = Bundle(replace(manifest, identity=identity_of(manifest)), members)
         return Bundle.from_bytes(bundle.to_bytes())
@@ -115,8 +123,9 @@ class Bundle:
                 f"{SIGNATURE} has {len(signature)} bytes", expected=str(_SIGNATURE_BYTES)
             )
         manifest = Manifest.from_bytes(members.pop(MANIFEST))
-        there = tuple(name for name in MEMBERS if name not in manifest.absent)
-        if tuple(members) != there or set(manifest.members) != set(MEMBERS):
+        whole = tuple(n for n in MEMBERS if n in manifest.members or n not in OPTIONAL)
+        there = tuple(name for name in whole if name not in manifest.absent)
+        if tuple(members) != there or set(manifest.members) != set(whole):
             raise BundleError(
                 f"the bundle holds {', '.join((MANIFEST, *members))}",
                 expected=", ".join((MANIFEST, *there)),
@@ -137,7 +146,26 @@ class Bundle:
                 f"a selection of {selection.tables_needed} tables for {selection.latents} latents",
                 expected=f"at most {len(bundle.tables)} tables for {manifest.latents} latents",
             )
+        bundle._check_contexts()
         return bundle
+
+    def _check_contexts(self) -> None:
+        contexts, selection = self.contexts, self.selection
+        if contexts is None:
+            if self.manifest.rate_weight:
+                raise BundleError("rate_weight without contexts.bin", expected="both or none")
+            return
+        if (
+            contexts.latents != selection.latents
+            or contexts.tables_needed > len(self.tables)
+            or selection.fixed is None
+        ):
+            raise BundleError(
+                f"contexts of {contexts.tables_needed} tables for {contexts.latents} latents and "
+                f"a selection of {len(selection.selectors)} groups with classes",
+                expected=f"at most {len(self.tables)} tables, {selection.latents} latents, and no "
+                "group with classes",
+            )
 
     def to_bytes(self) -> bytes:
         """The file: the same members give the same bytes."""
@@ -189,6 +217,17 @@ class Bundle:
             return Selection.from_bytes(self.members["selection.bin"])
         except FormatError as error:
             raise BundleError(f"selection.bin is damaged: {error}") from error
+
+    @cached_property
+    def contexts(self) -> Contexts | None:
+        """What selects tables by what is decoded before; None where classes or nothing does."""
+        data = self.members.get("contexts.bin")
+        if data is None:
+            return None
+        try:
+            return Contexts.from_bytes(data)
+        except FormatError as error:
+            raise BundleError(f"contexts.bin is damaged: {error}") from error
 
     @cached_property
     def scorecard(self) -> dict[str, Any]:

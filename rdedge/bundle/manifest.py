@@ -18,6 +18,7 @@ from rdedge.types import Bound, SampleSpec
 FORMAT_VERSION = 1
 MAX_LEVELS = 256
 MAX_PATCH = 256
+MAX_RATE_WEIGHT = 1e6
 # What only a server needs; what a device without it can no longer do: decode, and so measure the
 # distortion of what it sends, which keeps its packets from ever being gated (FORMAT.md, section 1).
 SERVER_MEMBERS = ("decoder.onnx", "reference/outputs.npy")
@@ -71,8 +72,10 @@ class Manifest:
 
     model: kind of model. columns: names of a series' channels, empty where they have none.
     latents: L, of a row; patch: pixels of an image's side that a row stands for, else 1 (FORMAT.md,
-    section 4.5). rounding: of the quantiser, encoder only. scale: of psnr and nrmse. bound: the
-    mean bound that it was trained for. levels: operating points, the one trained for first.
+    section 4.5). rounding: of the quantiser, encoder only. rate_weight: what a bit is worth there,
+    in squared steps, where symbols are lowered for it; 0: they are not. scale: of psnr and nrmse.
+    bound: the mean bound that it was trained for. levels: operating points, the one trained for
+    first.
     fallbacks: codecs that a run may name in place of the learned one, by position from 1. members:
     all others of the whole bundle. absent: those of them that a device's part is without.
     """
@@ -95,6 +98,7 @@ class Manifest:
     members: dict[str, Member]
     absent: tuple[str, ...] = ()
     fallbacks: tuple[Fallback, ...] = ()
+    rate_weight: float = 0.0
 
     @property
     def cannot(self) -> tuple[str, ...]:
@@ -113,7 +117,11 @@ class Manifest:
         return tuple(-(-side // self.patch) for side in shape[:2])
 
     def to_bytes(self) -> bytes:
-        part = {"absent": list(self.absent), "cannot": list(self.cannot)} if self.absent else {}
+        part: dict[str, Any] = {}
+        if self.absent:
+            part = {"absent": list(self.absent), "cannot": list(self.cannot)}
+        if self.rate_weight:
+            part["rate_weight"] = float(self.rate_weight)
         return canonical.dumps(
             {
                 **part,
@@ -163,6 +171,7 @@ class Manifest:
             spec = SampleSpec(sample["kind"], tuple(sample["shape"]), sample["dtype"])
             absent = tuple(value.pop("absent", ()))
             value.pop("cannot", None)
+            value.setdefault("rate_weight", 0.0)
             if absent not in ((), SERVER_MEMBERS):
                 raise ValueError(f"absent {absent!r:.80}")
             if not all(isinstance(name, str) for name in value["columns"]):
@@ -200,6 +209,7 @@ class Manifest:
             and all(fallback.suits(self.sample) for fallback in self.fallbacks)
             and 1 <= self.latents <= 65535
             and 0 < self.rounding <= 0.5
+            and 0 <= self.rate_weight <= MAX_RATE_WEIGHT
             and _HASH.fullmatch(self.identity)
             and all(type(d) is int for d in self.sample.shape)
             and 1 <= self.patch <= (MAX_PATCH if self.sample.kind == "image" else 1)
@@ -247,6 +257,7 @@ class _Rest:
     precision: str
     created_by: str
     identity: str
+    rate_weight: float
 
     def with_parts(
         self,
@@ -280,10 +291,13 @@ def identity_of(manifest: Manifest) -> str:
     """The codec identity: SHA-256, in hex, over all that decoding depends on. A device's part and
     the whole bundle have the same: the manifest of either lists the members of the whole.
     """
+    named = manifest.members.get("contexts.bin")
+    contexts = {} if named is None else {"contexts": named.sha256}
     return sha256(
         canonical.dumps(
             {
                 **_fallbacks(manifest),
+                **contexts,
                 "format": FORMAT_VERSION,
                 "sample": _sample(manifest.sample),
                 "latents": manifest.latents,

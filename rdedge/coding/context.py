@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rdedge.coding.tables import TABLES_MAX
 from rdedge.errors import FormatError, TruncatedError
 from rdedge.format.varint import append_varint, append_zigzag, read_varint, read_zigzag
+from rdedge.types import Array
 
 __all__ = ["DIRECTIONS", "MAGNITUDE", "SIGNED", "Contexts", "Rows", "Span"]
 
@@ -277,7 +278,7 @@ class Rows:
         """Whether all rows stand side by side in their order."""
         return len(self.first) == 2
 
-    def to_coded(self, symbols: Int32s, latents: int) -> Int32s:
+    def to_coded(self, symbols: Array, latents: int) -> Array:
         """(R * L,) in the order of the samples -> in the order in which they are coded."""
         table = symbols.reshape(-1, latents)
         if self.is_transposed:
@@ -286,7 +287,7 @@ class Rows:
         coded[self._places(latents)] = table[self.natural]
         return coded
 
-    def to_natural(self, coded: Int32s, latents: int) -> Int32s:
+    def to_natural(self, coded: Array, latents: int) -> Array:
         """The other way."""
         if self.is_transposed:
             return np.ascontiguousarray(coded.reshape(latents, -1).T).reshape(-1)

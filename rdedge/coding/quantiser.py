@@ -68,6 +68,13 @@ class Quantiser:
                 do="look at the sample for values far outside those trained on",
             )
 
+    def scaled(self, y: Floats) -> Floats:
+        """y: (n,) float32 in steps, before rounding."""
+        if self._inverses is None:
+            return y * self._inverse
+        found: Floats = (y.reshape(-1, self.period) * self._inverses).reshape(-1)
+        return found
+
     def _fill(self, y: Floats, symbols: Int32s) -> int:
         """Fill in the symbols; returns the first place that has none, or -1."""
         library = native.library()

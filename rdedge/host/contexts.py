@@ -11,7 +11,6 @@ and where the data has changed its loudness.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -22,11 +21,11 @@ from torch import Tensor, nn
 from rdedge.coding.context import HEADS, MAGNITUDE, WEIGHT_MAX, Contexts, Rows
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.prediction import predict
-from rdedge.coding.quantiser import PREDICTED, SCALED, quantise
+from rdedge.coding.quantiser import PREDICTED, SCALED
 from rdedge.coding.selection import Group, Selection
 from rdedge.coding.tables import Tables, tables_from_counts
 from rdedge.host.classes import Layout, cut, shape_of
-from rdedge.host.fit import Latents
+from rdedge.host.fit import Latents, Rounding, symbols_of
 from rdedge.host.spans import Inputs, image_spans, series_spans
 from rdedge.types import Array
 
@@ -40,6 +39,8 @@ _COPIES, _QUIETEST, _LOUDEST, _COPY_WEIGHT = 2, -2.0, 0.7, 0.5
 _MOST_EXAMPLES = 2_000_000
 _BATCH = 24_576
 _RATE, _LAST_RATE = 4e-3, 2e-5
+# How often all examples are seen, within so many steps.
+_PASSES, _STEPS = 30, (150, 900)
 # Symbols up to here have an entry of a table; how many training symbols the fitted shape is worth.
 _REACH, _SHAPE_WEIGHT = 255, 60.0
 _FLOOR = 2e-4
@@ -108,7 +109,7 @@ def _beyond(x: Tensor, width: Tensor, tail: Tensor) -> Tensor:
 
 
 def spans_of(
-    layout: Layout, train: Latents, step: float, rounding: float
+    layout: Layout, train: Latents, step: float, rounding: Rounding
 ) -> tuple[Inputs | None, ...]:
     """What each latent looks at. Rows in a grid are patches of images, others windows."""
     if train.y[0].ndim > 2:
@@ -120,39 +121,38 @@ def train_contexts(
     layout: Layout,
     train: Latents,
     step: float,
-    rounding: float,
+    rounding: Rounding,
     *,
-    seconds: float,
     seed: int = 0,
-) -> tuple[ContextNet, tuple[Inputs | None, ...]]:
-    """A network and its spans for training latents at this step and rounding."""
+) -> Contexts:
+    """Contexts for training latents at this step and rounding, whose bank names a table for every
+    combination of levels.
+    """
     torch.manual_seed(seed)
     spans = spans_of(layout, train, step, rounding)
     examples = _examples(layout, spans, train, step, rounding, seed)
     net = ContextNet(examples.x.shape[1], _places(layout, train, step, rounding))
-    descend(net, examples, seconds, seed)
-    return net, spans
+    descend(net, examples, seed)
+    return to_integers(net, spans)
 
 
-def descend(net: ContextNet, examples: Examples, seconds: float, seed: int) -> None:
-    """Train for so long."""
+def descend(net: ContextNet, examples: Examples, seed: int) -> None:
+    """Train, in more steps where there is more to learn from."""
     optimiser = torch.optim.Adam(net.parameters(), _RATE)
     rng = np.random.default_rng(seed)
     x, k = torch.from_numpy(examples.x), torch.from_numpy(examples.k.astype(np.int64))
     latent, weight = torch.from_numpy(examples.latent), torch.from_numpy(examples.weight)
-    started = time.monotonic()
-    spent = 0.0
-    while spent < 1.0:
+    steps = int(np.clip(len(k) * _PASSES / _BATCH, *_STEPS))
+    for i in range(steps):
         which = torch.from_numpy(rng.integers(0, len(k), min(_BATCH, len(k))))
         for group in optimiser.param_groups:
-            group["lr"] = _LAST_RATE + 0.5 * _RATE * (1.0 + math.cos(math.pi * spent))
+            group["lr"] = _LAST_RATE + 0.5 * _RATE * (1.0 + math.cos(math.pi * i / steps))
         found = net(x[which].float() / 16.0, latent[which])
         bits = -torch.log2(mass(k[which], found).clamp_min(1e-9))
         loss = (bits * weight[which]).mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        spent = (time.monotonic() - started) / seconds
 
 
 def to_integers(net: ContextNet, spans: tuple[Inputs | None, ...]) -> Contexts:
@@ -181,8 +181,18 @@ def to_integers(net: ContextNet, spans: tuple[Inputs | None, ...]) -> Contexts:
     )
 
 
+def unnamed(contexts: Contexts) -> Contexts:
+    """Contexts whose bank names a table for every combination of levels again."""
+    return replace(contexts, bank=np.arange(contexts.bank.size, dtype=np.uint16))
+
+
 def fit_bank(
-    layout: Layout, contexts: Contexts, train: Latents, step: float, rounding: float, seed: int = 0
+    layout: Layout,
+    contexts: Contexts,
+    train: Latents,
+    step: float,
+    rounding: Rounding,
+    seed: int = 0,
 ) -> tuple[Selection, Tables, Contexts]:
     """The tables of the bank, counted on training symbols and their louder and quieter copies, and
     those of latents without contexts; the contexts that name them. What is never used is left out.
@@ -203,17 +213,17 @@ def fit_bank(
     used = np.flatnonzero(counts.sum(axis=1) > 0)
     shapes = [cut(*_blended(counts[entry], int(entry))) for entry in used]
     bank = _nearest(used)[contexts.bank.astype(np.int64)]
-    groups = []
-    at = 0
+    groups: list[Group] = []
+    start = 0
     for group in layout.groups:
         tables = np.zeros((1, len(group.bands)), np.uint16)
         for k, band in enumerate(group.bands):
-            if contexts.spans[at + k] is None:
+            if contexts.spans[start + k] is None:
                 tables[0, k] = len(shapes)
-                column = np.concatenate([rows[:, at + k] for rows in own])
+                column = np.concatenate([one[:, start + k] for one in own])
                 shapes.append(shape_of(column, layout.bands[int(band)]))
         groups.append(Group(tables, group.quantisers.astype(np.uint8)))
-        at += len(group.bands)
+        start += len(group.bands)
     minima, weights = zip(*shapes, strict=True)
     named = replace(contexts, bank=bank.astype(np.uint16))
     return Selection(tuple(groups)), tables_from_counts(list(minima), list(weights)), named
@@ -229,7 +239,7 @@ class _Coded:
 
 
 def _coded(
-    layout: Layout, train: Latents, step: float, rounding: float, seed: int
+    layout: Layout, train: Latents, step: float, rounding: Rounding, seed: int
 ) -> Iterator[_Coded]:
     """The training part and its copies, batch after batch; of a large one an even choice."""
     rng = np.random.default_rng(seed)
@@ -239,12 +249,7 @@ def _coded(
     for y in _chosen(train.y, total):
         for copy in range(_COPIES + 1):
             scaled = y if copy == 0 else _gained(layout, y, rng)
-            symbols = quantise(
-                np.ascontiguousarray(scaled).reshape(-1),
-                step,
-                rounding,
-                quantisers=layout.quantisers,
-            ).reshape(y.shape)
+            symbols = symbols_of(scaled, step, rounding, layout.quantisers)
             if predicted.size and y.ndim == 4:
                 predict(symbols, predicted)
             rows = Rows.of(len(y), y.shape[1:-1], latents)
@@ -277,7 +282,7 @@ def _examples(
     spans: tuple[Inputs | None, ...],
     train: Latents,
     step: float,
-    rounding: float,
+    rounding: Rounding,
     seed: int,
 ) -> Examples:
     """What the network learns from, at most some millions of symbols."""
@@ -326,7 +331,7 @@ def _placeholders(count: int) -> Tables:
     return tables_from_counts([0] * count, [np.ones(2)] * count)
 
 
-def _places(layout: Layout, train: Latents, step: float, rounding: float) -> Array:
+def _places(layout: Layout, train: Latents, step: float, rounding: Rounding) -> Array:
     """What is known of a latent before anything is decoded, (L, P)."""
     rows = train.coded(step, rounding)[:60_000]
     loud = np.log2(1.0 / 16 + np.abs(rows.astype(np.float64)).mean(axis=0))

@@ -11,23 +11,12 @@ import torch
 from rdedge import canonical, metrics
 from rdedge.codec.preprocess import from_network, prepare
 from rdedge.codec.symbols import SymbolCodec
-from rdedge.coding.selection import Selection
-from rdedge.coding.tables import Tables
 from rdedge.format.constants import Stream
 from rdedge.format.mask import write_mask
 from rdedge.host.datasets import Parts, Samples
-from rdedge.host.fit import (
-    NEAREST,
-    Latents,
-    cross_fit,
-    fit_layout,
-    fit_rounding,
-    fit_step,
-    fit_tables,
-    rows_of,
-)
+from rdedge.host.entropy import Entropy, choose_entropy, fit_entropy
+from rdedge.host.fit import NEAREST, Latents, cross_fit, fit_step
 from rdedge.host.models.base import Model
-from rdedge.host.rates.priors import FactorizedPrior
 from rdedge.types import Array, Bound, SampleSpec
 
 # Above this many elements of held-out data a step is looked for near 1 only.
@@ -88,17 +77,6 @@ def latents_of(model: Model, samples: Samples, spec: SampleSpec) -> Latents:
     return Latents(analyse(model, samples, spec), samples, synthesis, quantisers)
 
 
-def entropy_model(
-    model: Model, train: Latents, validation: Latents, step: float, rounding: float
-) -> tuple[Selection, Tables]:
-    """Selection and tables for latents at this step and rounding."""
-    if model.layout is not None:
-        return fit_layout(model.layout, train, step, rounding)
-    assert isinstance(model.prior, FactorizedPrior)
-    symbols = [rows_of(part.symbols(step, rounding)) for part in (train, validation)]
-    return fit_tables(symbols[0], symbols[1], model.prior, step)
-
-
 def packets(
     codec: SymbolCodec, samples: Samples, symbols: list[Array], spec: SampleSpec, *, alone: bool
 ) -> list[bytes]:
@@ -139,8 +117,11 @@ def seam_ratio(samples: Samples, decoded: Samples, patch: int) -> float | None:
     return float(sums[0, 0] / sums[0, 1] / (sums[1, 0] / sums[1, 1]))
 
 
-def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> dict[str, Any]:
-    """The scorecard: step and rounding, distortion on held-out data, its rate in actual bytes.
+def evaluate(
+    model: Model, parts: Parts, bound: Bound, scale: metrics.Scale
+) -> tuple[dict[str, Any], Entropy]:
+    """The scorecard: step and rounding, distortion on held-out data, its rate in actual bytes; and
+    what codes.
 
     A window or an image is a packet of its own, as a device sends it; vectors share one.
     """
@@ -149,37 +130,39 @@ def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> 
     near = spec.kind == "image" or elements > _SCAN_ELEMENTS
     train, validation = (latents_of(model, p, spec) for p in (parts.train, parts.validation))
 
-    def entropy(step: float, rounding: float) -> tuple[Selection, Tables]:
-        return entropy_model(model, train, validation, step, rounding)
-
-    rounding = fit_rounding(entropy, validation, bound, scale, near=near)[0]
+    entropy = choose_entropy(model, train, validation, bound, scale, near=near)
     latents = latents_of(model, held_out, spec)
-    fitted = fit_step(latents, bound, scale, rounding, near)
-    if fitted is None and rounding != NEAREST:
-        rounding = NEAREST
-        fitted = fit_step(latents, bound, scale, rounding, near)
+    fitted = fit_step(latents, bound, scale, entropy.how, near)
+    if fitted is None:
+        # To the nearest, which errs least, before it is given up.
+        entropy = fit_entropy(model, train, validation, 1.0, NEAREST)
+        fitted = fit_step(latents, bound, scale, NEAREST, near)
     step = 1.0 / 64 if fitted is None else fitted[0]
-    symbols, x_hat = latents.symbols(step, rounding), latents.decoded(step, rounding)
+    if entropy.contexts is None:
+        entropy = fit_entropy(model, train, validation, step, entropy.rounding)
+    how = entropy.how
+    symbols, x_hat = latents.symbols(step, how), latents.decoded(step, how)
     distortion = metrics.mean(bound.metric, held_out, x_hat, scale)
     spread = np.concatenate(
         [metrics.per_sample("mse", a, b, scale) for a, b in zip(held_out, x_hat, strict=True)]
     )
-    selection, tables = entropy_model(model, train, validation, step, rounding)
-    codec = SymbolCodec(bytes(4), tables, selection)
+    codec = entropy.codec()
     alone = spec.kind != "vector"
     sent = packets(codec, held_out, symbols, spec, alone=alone)
     together = packets(codec, held_out, symbols, spec, alone=False) if alone else sent
     size = sum(map(len, sent))
     seam = seam_ratio(held_out, x_hat, model.config.patch) if spec.kind == "image" else None
-    return {
+    card = {
         "met": fitted is not None,
         "bound": {"metric": bound.metric, "value": bound.value},
         "step": float(np.float32(step)),
-        "rounding": rounding,
+        "rounding": entropy.rounding,
+        "rate_weight": entropy.rate_weight,
+        "selected_by": "classes" if entropy.contexts is None else "contexts",
         "samples": sum(map(len, held_out)),
         "distortion": canonical.finite(distortion),
         "distortion_cross_fitted": [
-            canonical.finite(v) for v in cross_fit(latents, bound, scale, rounding, near)
+            canonical.finite(v) for v in cross_fit(latents, bound, scale, how, near)
         ],
         "mse": float(spread.mean()),
         "mse_standard_error": float(spread.std() / np.sqrt(len(spread))),
@@ -194,3 +177,4 @@ def evaluate(model: Model, parts: Parts, bound: Bound, scale: metrics.Scale) -> 
             "decoder_macs": model.config.decoder_macs,
         },
     }
+    return card, entropy

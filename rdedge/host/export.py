@@ -13,16 +13,16 @@ import numpy as np
 from rdedge import canonical
 from rdedge._version import __version__
 from rdedge.bundle.bundle import Bundle, npy_bytes
-from rdedge.bundle.manifest import Half, Level, Manifest
+from rdedge.bundle.manifest import MAX_RATE_WEIGHT, Half, Level, Manifest
 from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
 from rdedge.bundle.signature import private_key
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing, refuse_unwritable
 from rdedge.engine.safety import refuse_unsafe
-from rdedge.errors import BoundMissedError
+from rdedge.errors import BoundMissedError, FormatError
 from rdedge.host.datasets import Basis, load_again
-from rdedge.host.evaluate import entropy_model
+from rdedge.host.entropy import Entropy, coded_entropy, fit_entropy, members_of, with_contexts
 from rdedge.host.fit import Latents
 from rdedge.host.graphs import to_onnx
 from rdedge.host.levels import fallbacks, ladder
@@ -110,6 +110,7 @@ class Draft:
     members: dict[str, bytes]
     card: dict[str, Any]
     recipe: Recipe
+    entropy: Entropy | None = None
 
     @staticmethod
     def of(
@@ -132,6 +133,7 @@ class Draft:
             step, rounding = float(card["step"]), float(card["rounding"])
             if not (1e-37 < step < 1e37 and 0 < rounding <= 0.5):
                 raise ValueError(f"its step is {step}, its rounding {rounding}")
+            entropy = _entropy_of(folder, card)
             if card["bound"] != {"metric": bound.metric, "value": bound.value}:
                 raise ValueError(f"its bound is {card['bound']}, that of run.json is {bound}")
         manifest = Manifest(
@@ -159,7 +161,7 @@ class Draft:
             "profile.json": canonical.dumps(profile.to_json()),
             "recipe.json": canonical.dumps(effective.to_json()),
         }
-        return Draft(basis, model, manifest, members, card, effective)
+        return Draft(basis, model, manifest, members, card, effective, entropy)
 
     def bundle(self, factor: float = 1.0) -> Bundle:
         """The bundle, its quantiser step multiplied by factor and its tables fitted to that; in a
@@ -170,24 +172,42 @@ class Draft:
         """
         step = float(np.float32(self.manifest.levels[0].step * factor))
         manifest = replace(self.manifest, levels=(Level(step),))
-        plain = self._complete(manifest, self.members)
+        plain = self._complete(manifest, self.members, self.entropy)
         if set(self.recipe.graph.of_halves.values()) == {"fp32"}:
             return plain
-        lowered = lower(plain, self.recipe, self.basis.parts, _unfitted)
+        lowered = lower(plain, self.recipe, self.basis.parts, _unfitted, self._refitted)
         if lowered is None:
             return plain
-        manifest, graphs, facts = lowered
+        manifest, graphs, facts, entropy = lowered
         more = {"parity": plain.scorecard["parity"], "precision": facts}
-        found = self._complete(manifest, self.members | graphs, more)
+        found = self._complete(manifest, self.members | graphs, entropy, more)
         refuse_cost(self.recipe, facts["fp32"], found.scorecard["export"])
         return found
 
-    def _complete(
-        self, manifest: Manifest, members: dict[str, bytes], more: dict[str, Any] | None = None
-    ) -> Bundle:
-        """Fit the tables on what the exported encoder gives, add reference vectors and scorecard.
+    def _refitted(self, made: Bundle) -> Entropy | None:
+        """Contexts with their tables counted on what the encoder of this bundle gives; None where
+        classes select tables.
+        """
+        if self.entropy is None or self.entropy.contexts is None:
+            return None
+        encoder, _ = coders(made)
+        layout, samples = self.model.layout, self.basis.parts.train
+        assert layout is not None
+        train = Latents(latents_of_graph(encoder, samples), samples, _NOTHING, layout.quantisers)
+        step, weight = made.manifest.levels[0].step, self.entropy.rate_weight
+        return with_contexts(layout, self.entropy.contexts, train, step, weight)
 
-        more: of the scorecard, in place of the parity with torch.
+    def _complete(
+        self,
+        manifest: Manifest,
+        members: dict[str, bytes],
+        entropy: Entropy | None,
+        more: dict[str, Any] | None = None,
+    ) -> Bundle:
+        """Add tables, reference vectors and scorecard.
+
+        entropy: None to fit classes on what the exported encoder gives. more: of
+        the scorecard, in place of the parity with torch.
         """
         model, parts, recipe = self.model, self.basis.parts, self.recipe
         spec, bound, scale = manifest.sample, manifest.bound, manifest.scale
@@ -196,15 +216,17 @@ class Draft:
             levels=ladder(manifest.levels[0].step, recipe.gate),
             fallbacks=fallbacks(spec, bound, scale, parts.train, recipe.gate),
         )
-        encoder, _ = coders(_unfitted(manifest, members))
-        quantisers = None if model.layout is None else model.layout.quantisers
-        train, validation = (
-            Latents(latents_of_graph(encoder, samples), samples, _NOTHING, quantisers)
-            for samples in (parts.train, parts.validation)
-        )
-        step = manifest.levels[0].step
-        selection, tables = entropy_model(model, train, validation, step, manifest.rounding)
-        members = members | {"tables.bin": tables.to_bytes(), "selection.bin": selection.to_bytes()}
+        if entropy is None:
+            encoder, _ = coders(_unfitted(manifest, members))
+            quantisers = None if model.layout is None else model.layout.quantisers
+            train, validation = (
+                Latents(latents_of_graph(encoder, samples), samples, _NOTHING, quantisers)
+                for samples in (parts.train, parts.validation)
+            )
+            step = manifest.levels[0].step
+            entropy = fit_entropy(model, train, validation, step, manifest.rounding)
+        manifest = replace(manifest, rounding=entropy.rounding, rate_weight=entropy.rate_weight)
+        members = members | members_of(entropy)
         encoder, decoder = coders(Bundle.make(manifest, members | _UNKNOWN))
         if more is None:
             more = {"parity": parity(model, encoder, decoder, parts.held_out, recipe)}
@@ -227,6 +249,22 @@ class Draft:
                 "reference/outputs.npy": npy_bytes(decoder.decode(packet)),
             },
         )
+
+
+def _entropy_of(folder: RunFolder, card: dict[str, Any]) -> Entropy | None:
+    """What selects tables by contexts, where the run has that. Raises ValueError."""
+    weight = float(card.get("rate_weight", 0.0))
+    if not 0 <= weight <= MAX_RATE_WEIGHT:
+        raise ValueError(f"its rate_weight is {weight}")
+    if "entropy_sha256" not in card:
+        if weight:
+            raise ValueError("it has a rate_weight and no entropy_sha256")
+        return None
+    members = folder.load_entropy(str(card["entropy_sha256"]))
+    try:
+        return coded_entropy(members, float(card["rounding"]), weight)
+    except FormatError as error:
+        raise ValueError(str(error)) from error
 
 
 def _refuse_other_model(planned: dict[str, Any], card: dict[str, Any]) -> None:

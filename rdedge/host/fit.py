@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rdedge import metrics
+from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.prediction import predict
-from rdedge.coding.quantiser import PREDICTED, dequantise, quantise
+from rdedge.coding.quantiser import PREDICTED, Quantiser, dequantise, quantise
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables, cross_entropy_bits, tables_from_counts
 from rdedge.host.classes import Layout, estimated_bits, fit_classes, gained
@@ -42,6 +43,38 @@ _TABLE_ENTRIES = 2048
 
 
 @dataclass(frozen=True)
+class Lowering:
+    """In place of a rounding: symbols to the nearest, lowered where the bits saved are worth it.
+
+    codec: with contexts. weight: of a bit, in squared steps.
+    """
+
+    codec: SymbolCodec
+    weight: float
+
+    def symbols(self, y: Array, step: float, quantisers: Array | None) -> Array:
+        """y: (n, *grid, L) float32 -> symbols of that shape."""
+        quantiser = Quantiser(step, NEAREST, quantisers)
+        flat = np.ascontiguousarray(y).reshape(-1)
+        symbols = np.empty(flat.size, np.int32)
+        quantiser(flat, symbols)
+        scaled, grid = quantiser.scaled(flat), y.shape[1:-1]
+        return self.codec.lower(symbols, scaled, self.weight, grid).reshape(y.shape)
+
+
+# How latents are quantised: with a rounding in (0, 0.5], or by rate and distortion.
+Rounding = float | Lowering
+
+
+def symbols_of(y: Array, step: float, rounding: Rounding, quantisers: Array | None) -> Array:
+    """y: (n, *grid, L) float32 -> symbols of that shape, int32."""
+    if isinstance(rounding, Lowering):
+        return rounding.symbols(y, step, quantisers)
+    flat = np.ascontiguousarray(y).reshape(-1)
+    return quantise(flat, step, rounding, quantisers=quantisers).reshape(y.shape)
+
+
+@dataclass(frozen=True)
 class Latents:
     """The latents of samples and what they must come back as.
 
@@ -55,19 +88,16 @@ class Latents:
     synthesis: Callable[[list[Array], list[tuple[int, ...]]], list[Array]]
     quantisers: Array | None = None
 
-    def symbols(self, step: float, rounding: float) -> list[Array]:
+    def symbols(self, step: float, rounding: Rounding) -> list[Array]:
         """Quantised: one array (n, *grid, L) int32 for each batch."""
-        return [
-            quantise(y.reshape(-1), step, rounding, quantisers=self.quantisers).reshape(y.shape)
-            for y in self.y
-        ]
+        return [symbols_of(y, step, rounding, self.quantisers) for y in self.y]
 
-    def decoded(self, step: float, rounding: float) -> list[Array]:
+    def decoded(self, step: float, rounding: Rounding) -> list[Array]:
         """What comes back."""
         y_hat = [dequantise(s, step, self.quantisers) for s in self.symbols(step, rounding)]
         return self.synthesis(y_hat, [x.shape[1:] for x in self.x])
 
-    def coded(self, step: float, rounding: float) -> Array:
+    def coded(self, step: float, rounding: Rounding) -> Array:
         """The symbols as they are coded, (all rows, L): predicted where that is so."""
         symbols = self.symbols(step, rounding)
         if self.quantisers is not None:
@@ -97,7 +127,7 @@ def fit_step(
     latents: Latents,
     bound: Bound,
     scale: metrics.Scale,
-    rounding: float = NEAREST,
+    rounding: Rounding = NEAREST,
     near: bool = False,
     start: float = 1.0,
 ) -> tuple[float, float] | None:
@@ -181,7 +211,7 @@ def cross_fit(
     latents: Latents,
     bound: Bound,
     scale: metrics.Scale,
-    rounding: float = NEAREST,
+    rounding: Rounding = NEAREST,
     near: bool = False,
 ) -> list[float]:
     """Distortions on each half of the held-out samples with the step fitted on the other half:

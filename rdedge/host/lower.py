@@ -20,7 +20,8 @@ from rdedge.codec.encoder import Encoder
 from rdedge.codec.preprocess import prepare
 from rdedge.errors import ConfigError, ParityError
 from rdedge.host.datasets import Parts, Samples
-from rdedge.host.fit import Latents, fit_step
+from rdedge.host.entropy import Entropy
+from rdedge.host.fit import Latents, Rounding, fit_step
 from rdedge.host.precision import convert, int8_share
 from rdedge.host.proof import coders, decoded, latents_of_graph, rounded
 from rdedge.types import Array, Bound, SampleSpec
@@ -54,11 +55,13 @@ def lower(
     recipe: Recipe,
     parts: Parts,
     unfitted: Callable[[Manifest, dict[str, bytes]], Bundle],
-) -> tuple[Manifest, dict[str, bytes], dict[str, Any]] | None:
+    refitted: Callable[[Bundle], Entropy | None],
+) -> tuple[Manifest, dict[str, bytes], dict[str, Any], Entropy | None] | None:
     """Manifest with the step that gives the distortion of the plain bundle's graphs; both graphs;
-    what the scorecard says of them. None where there is no layer to convert.
+    what the scorecard says of them; what codes. None where there is no layer to convert.
 
-    unfitted: a bundle whose networks run. Raises ParityError where no step does it, and where too
+    unfitted: a bundle whose networks run. refitted: what codes with such a bundle, None for classes
+    that are fitted later. Raises ParityError where no step does it, and where too
     little of the encoder is int8.
     """
     quantisers = plain.selection.quantisers
@@ -79,16 +82,18 @@ def lower(
         )
     if all(plain.members[name] == graph for name, graph in graphs.items()):
         return None
-    manifest = replace(plain.manifest, precision=recipe.graph.precision)
+    manifest = replace(plain.manifest, precision=recipe.graph.precision, rate_weight=0.0)
     before, step = plain.scorecard["export"], manifest.levels[0].step
     made = unfitted(manifest, plain.members | graphs)
-    fitted = _step(made, parts.held_out, before, quantisers, _words(recipe))
+    entropy = refitted(made)
+    how = manifest.rounding if entropy is None else entropy.how
+    fitted = _step(made, parts.held_out, before, quantisers, how, _words(recipe))
     facts = {
         **recipe.graph.of_halves,
         "int8_macs": share,
         "fp32": {"step": step, **before},
     }
-    return replace(manifest, levels=(Level(fitted),)), graphs, facts
+    return replace(manifest, levels=(Level(fitted),)), graphs, facts, entropy
 
 
 def _words(recipe: Recipe) -> str:
@@ -98,10 +103,15 @@ def _words(recipe: Recipe) -> str:
 
 
 def _step(
-    bundle: Bundle, held_out: Samples, before: dict[str, Any], quantisers: Array, what: str
+    bundle: Bundle,
+    held_out: Samples,
+    before: dict[str, Any],
+    quantisers: Array,
+    how: Rounding,
+    what: str,
 ) -> float:
-    """The largest step at which the bundle's graphs reach the distortion before. what: of them is
-    in a lower precision.
+    """The largest step at which the bundle's graphs reach the distortion before. how: latents are
+    quantised. what: of them is in a lower precision.
     """
     encoder, decoder = coders(bundle)
     manifest = bundle.manifest
@@ -120,7 +130,7 @@ def _step(
         )
     target = Bound(manifest.bound.metric, reached)
     start = manifest.levels[0].step
-    fitted = fit_step(latents, target, manifest.scale, manifest.rounding, near=True, start=start)
+    fitted = fit_step(latents, target, manifest.scale, how, near=True, start=start)
     if fitted is None:
         raise ParityError(
             f"the {what} reaches the distortion of the fp32 graphs at no quantiser step",

@@ -38,6 +38,8 @@ from rdedge.host.options import State
 from rdedge.host.training import Progress, Trainer
 
 _TENSORS, _STATE = "checkpoint.safetensors", "checkpoint.json"
+# Where contexts select tables: they are trained, so they belong to the run.
+ENTROPY = ("tables.bin", "selection.bin", "contexts.bin")
 
 
 class RunFolder:
@@ -83,7 +85,8 @@ class RunFolder:
         return isinstance(value, dict) and {"split", "bound", "options", "model"} <= set(value)
 
     def _remove_old(self) -> None:
-        for old in (_TENSORS, _STATE, "model.safetensors", "scorecard.json", "history.csv"):
+        made = ("model.safetensors", "scorecard.json", "history.csv")
+        for old in (_TENSORS, _STATE, *made, *ENTROPY):
             (self.path / old).unlink(missing_ok=True)
 
     def description(self) -> dict[str, Any]:
@@ -198,6 +201,27 @@ class RunFolder:
             model.load_state_dict(safetensors.torch.load(data))
         return model.eval()
 
+    def save_entropy(self, members: dict[str, bytes]) -> str:
+        """Write what selects tables and the tables; returns the SHA-256 of all of it."""
+        for name, data in members.items():
+            write_file(self.path / name, data, force=True)
+        return _digest_of(members)
+
+    def load_entropy(self, digest: str) -> dict[str, bytes]:
+        """What save_entropy wrote; digest: what the scorecard keeps."""
+        try:
+            members = {name: (self.path / name).read_bytes() for name in ENTROPY}
+        except OSError as error:
+            raise TrainingError(
+                f"{self.path} lacks {', '.join(ENTROPY)}: {error.strerror}", do="train it again"
+            ) from error
+        if _digest_of(members) != digest:
+            raise TrainingError(
+                f"the tables in {self.path} are not those that the scorecard speaks of",
+                do="train it again",
+            )
+        return members
+
     def _load(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         path = self.path / name
         try:
@@ -206,6 +230,10 @@ class RunFolder:
                 return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{path} is damaged: {error}", do="train it again") from error
+
+
+def _digest_of(members: dict[str, bytes]) -> str:
+    return hashlib.sha256(b"".join(members[name] for name in ENTROPY)).hexdigest()
 
 
 def _alone(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -25,6 +25,7 @@ from rdedge.host.datasets import (
     noted,
     scale_of,
 )
+from rdedge.host.entropy import Entropy, members_of
 from rdedge.host.evaluate import evaluate
 from rdedge.host.models import named
 from rdedge.host.models.base import Model
@@ -295,18 +296,22 @@ def _finish(
     started = time.monotonic()
     try:
         if trainer is None:
-            model, card = plan.model, evaluate(plan.model, parts, bound, scale)
+            model = plan.model
+            card, entropy = evaluate(model, parts, bound, scale)
         else:
             trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
             # Before the fits: what training believed of its best epoch, on validation samples.
             estimate = canonical.finite(trainer.validate()[0])
-            model, card = _better(trainer, parts)
+            model, card, entropy = _better(trainer, parts)
         digest = folder.save_model(model)
     finally:
         torch.set_num_threads(threads)
     kept_start = trainer is not None and model is plan.start
     card["kept"] = f"start: {model.config.kind}" if kept_start else model.config.kind
     card["model_sha256"] = digest
+    if entropy.contexts is not None:
+        # Trained, so kept; classes are fitted again at export.
+        card["entropy_sha256"] = folder.save_entropy(members_of(entropy))
     card["training"] = {"epochs": 0, "seconds": time.monotonic() - started}
     if trainer is not None:
         card["training"] = {
@@ -345,15 +350,15 @@ def _more(bound: Bound, model: Model, diverged: bool) -> str:
     return ", or ".join(ways)
 
 
-def _better(trainer: Trainer, parts: Parts) -> tuple[Model, dict[str, Any]]:
+def _better(trainer: Trainer, parts: Parts) -> tuple[Model, dict[str, Any], Entropy]:
     """The trained model, or the linear codec that it started from where training did not help:
     where only that meets the bound, or needs fewer bytes to. Who asks for another rate than the
     entropy model's does not ask for the fewest bytes, and gets what was trained if it serves.
     """
-    card = evaluate(trainer.model, parts, trainer.bound, trainer.scale)
-    start = evaluate(trainer.start, parts, trainer.bound, trainer.scale)
+    card, entropy = evaluate(trainer.model, parts, trainer.bound, trainer.scale)
+    start, of_start = evaluate(trainer.start, parts, trainer.bound, trainer.scale)
     sizes = {"trained": card["packet_bytes"], "start": start["packet_bytes"]}
     fewer = start["packet_bytes"] < card["packet_bytes"] and trainer.options.rate == "entropy"
     if start["met"] and (fewer or not card["met"]):
-        return trainer.start, start | {"bytes_of": sizes}
-    return trainer.model, card | {"bytes_of": sizes}
+        return trainer.start, start | {"bytes_of": sizes}, of_start
+    return trainer.model, card | {"bytes_of": sizes}, entropy
