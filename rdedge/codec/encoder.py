@@ -10,7 +10,7 @@ import numpy as np
 
 from rdedge.bundle.bundle import Bundle
 from rdedge.codec.decoder import Decoder
-from rdedge.codec.gate import Gate, Sampler, Tally, mode_of
+from rdedge.codec.gate import Gate
 from rdedge.codec.measure import Measure, stored_margin
 from rdedge.codec.preprocess import (
     BLOCK_ELEMENTS,
@@ -20,6 +20,7 @@ from rdedge.codec.preprocess import (
     to_network,
 )
 from rdedge.codec.symbols import SymbolCodec
+from rdedge.codec.tally import Sampler, Tally, mode_of
 from rdedge.coding.quantiser import Quantiser
 from rdedge.coding.rans import Backend
 from rdedge.engine.part import Part

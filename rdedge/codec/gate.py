@@ -9,23 +9,21 @@ shorter or where no level keeps the bound; at the end the samples as they are.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rdedge.bundle.bundle import Bundle
-from rdedge.bundle.recipe import GATES
 from rdedge.codec.choice import Pick, cheapest, runs_of
 from rdedge.codec.fallbacks import Fallbacks, earned
 from rdedge.codec.measure import Measure
 from rdedge.codec.preprocess import refuse_non_finite
+from rdedge.codec.tally import Tally
 from rdedge.errors import ConfigError, ShapeError
 from rdedge.format.constants import MAX_FALLBACK_VALUES, Stream
 from rdedge.format.packet import LEARNED, Run
-from rdedge.types import Array, Bound
+from rdedge.types import Array
 
 if TYPE_CHECKING:
     from rdedge.codec.encoder import Encoder
@@ -34,50 +32,6 @@ if TYPE_CHECKING:
 _MOST_SYMBOL = 2.0**31 - 2.0**8
 # A sample that costs more than this is not coded finer to save an entry in the table of runs.
 _SMALL_BITS = 4096.0
-
-
-@dataclass
-class Tally:
-    """What a gate has seen. measured: samples; over: of them, beyond the bound (with `sampled`, or
-    with a bundle that names nothing lossless); worst: distortion; levels, fallbacks: samples by
-    level of the learned codec, by name of the fallback.
-    """
-
-    samples: int = 0
-    measured: int = 0
-    over: int = 0
-    worst: float | None = None
-    levels: Counter[int] = field(default_factory=Counter)
-    fallbacks: Counter[str] = field(default_factory=Counter)
-
-    def add(self, values: Array, measure: Measure) -> None:
-        """Count measured distortions (n,)."""
-        self.measured += len(values)
-        self.over += int((~measure.keeps(values)).sum())
-        worst = float(values.min() if measure.bound.is_minimum else values.max())
-        known = [worst] if self.worst is None else [worst, self.worst]
-        self.worst = min(known) if measure.bound.is_minimum else max(known)
-
-    @property
-    def fallback_share(self) -> float:
-        return sum(self.fallbacks.values()) / max(self.samples, 1)
-
-    def line(self, bound: Bound) -> str:
-        """What a person reads at the end."""
-        text = f"gate: {self.measured:,} of {self.samples:,} samples measured, "
-        text += f"{self.over:,} miss {bound}" if self.over else f"all keep {bound}"
-        named = [f"{n:,} by {name}" for name, n in sorted(self.fallbacks.items())]
-        return text + (f"; fallbacks: {', '.join(named)}" if named else "")
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "samples": self.samples,
-            "measured": self.measured,
-            "over": self.over,
-            "worst": self.worst,
-            "levels": {str(level): n for level, n in sorted(self.levels.items())},
-            "fallbacks": dict(sorted(self.fallbacks.items())),
-        }
 
 
 @dataclass(frozen=True)
@@ -372,36 +326,3 @@ class Gate:
                 tally.levels[pick.level] += 1
             else:
                 tally.fallbacks[self.fallbacks.codecs[pick.codec - 1].name] += 1
-
-
-class Sampler:
-    """`sampled`: measures a share of the samples, evenly spread, and promises nothing."""
-
-    def __init__(self, measure: Measure, share: float, tally: Tally) -> None:
-        if not 0.0 < share <= 1.0:
-            raise ConfigError(f"a share of {share:g}", expected="above 0, at most 1")
-        self.measure, self.share, self.tally = measure, share, tally
-        self._due = 0.0
-
-    def look(self, x: Array, symbols: Array, level: int) -> None:
-        """x: (N, *shape) as it came; symbols: (N, R * L), what is sent of it."""
-        due = self._due + self.share * np.arange(1, len(x) + 1)
-        which = np.flatnonzero(np.floor(due) > np.floor(due - self.share))
-        self._due = float(due[-1] % 1.0)
-        tally = self.tally
-        tally.samples += len(x)
-        tally.levels[level] += len(x)
-        if which.size:
-            levels = np.full(which.size, level)
-            values = self.measure.learned(x[which], symbols[which], levels)
-            tally.add(values, self.measure)
-
-
-def mode_of(bundle: Bundle, gate: str | None) -> str:
-    """What an encoder is told, or what the bundle's recipe says. Raises ConfigError."""
-    if gate is None:
-        found = bundle.recipe.get("gate", {})
-        gate = found.get("mode", "never") if isinstance(found, dict) else "never"
-    if gate not in GATES:
-        raise ConfigError(f"gate {gate!r:.40}", expected=", ".join(GATES))
-    return gate
