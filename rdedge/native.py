@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Library", "describe", "library"]
 
-ABI = 4
+ABI = 5
 NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 
 _pointer = ctypes.c_void_p
@@ -56,12 +56,12 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
         _int64,
         [_pointer, _int64, _int64, _pointer, _pointer, _pointer],
     ),
-    "rdedge_context_inputs": (None, [_pointer, _pointer, _pointer, _pointer]),
-    "rdedge_context_tables": (None, [_pointer, _pointer, _pointer, _pointer]),
-    "rdedge_context_decode": (None, [_pointer, _pointer, _pointer, _pointer, _pointer]),
+    "rdedge_context_inputs": (None, [_pointer] * 6),
+    "rdedge_context_tables": (None, [_pointer] * 5),
+    "rdedge_context_decode": (None, [_pointer] * 6),
     "rdedge_context_quantise": (
         None,
-        [_pointer] * 6 + [ctypes.c_double, _pointer, _pointer],
+        [_pointer] * 6 + [ctypes.c_double, _pointer, _pointer, _pointer],
     ),
     "rdedge_crc32c_prepare": (None, [_pointer]),
     "rdedge_crc32c": (ctypes.c_uint32, [_pointer, _pointer, _int64]),

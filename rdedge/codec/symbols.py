@@ -103,8 +103,7 @@ class SymbolCodec:
         the coder's own.
         """
         if self.contexts is not None:
-            coded, rows_of = self._ordered(symbols, grid)
-            return coded, self.contexts.select(coded, rows_of)
+            return self.contexts.select(*self._ordered(symbols, grid))
         rows = symbols.size // self.latents
         choices = 0 if self.fixed else rows * self.selector.choices
         predicted = grid and self.predicted.size
@@ -215,8 +214,8 @@ class SymbolCodec:
         symbols: (N, rows * L) int32; returns (N,) float64, bits.
         """
         if self.contexts is not None:
-            coded, rows = self._ordered(symbols.reshape(-1), grid)
-            chosen = self.contexts.select(coded, rows)
+            ordered, rows = self._ordered(symbols.reshape(-1), grid)
+            coded, chosen = self.contexts.select(ordered, rows)
             in_order = symbol_bits(coded, chosen, self.coder.tables)
             of_rows = rows.to_natural(in_order, self.latents)
             bits: Array = of_rows.reshape(len(symbols), -1).sum(axis=1)

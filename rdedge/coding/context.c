@@ -8,6 +8,9 @@
 #define MAGNITUDE_MAX 1023
 #define SIGNED_MAX 127
 #define ACTIVATION_MAX 4095
+#define TAP_MAX 8191
+#define PHASES 4 /* quarters of a step that a mean lies beyond a whole one */
+#define NO_ZERO 4 /* added to the phase where the mean is a step or more away from zero */
 
 /* Latents of the rows that lie `direction` away, 0 for the row itself. */
 typedef struct {
@@ -16,17 +19,26 @@ typedef struct {
     int32_t count;
 } Span;
 
+/* A latent that foretells another: weight / 256 of it. */
+typedef struct {
+    int32_t direction;
+    int32_t latent;
+    int32_t weight;
+} Tap;
+
 typedef struct {
     uint64_t contextual;  /* uint8_t[L]: 0 for a latent with a fixed table */
     uint64_t fixed;       /* uint16_t[L] */
     uint64_t spans_first; /* int32_t[L * F + 1] */
     uint64_t spans;       /* Span[] */
-    uint64_t kinds;       /* uint8_t[F]: 0 a magnitude, 1 a signed sum */
+    uint64_t taps_first;  /* int32_t[L + 1] */
+    uint64_t taps;        /* Tap[] */
+    uint64_t kinds;       /* uint8_t[F]: 0 a magnitude, 1 the mean's */
     uint64_t weights;     /* int16_t[H * F] */
     uint64_t biases;      /* int32_t[L * H] */
     uint64_t out_weights; /* int16_t[3 * H] */
     uint64_t out_biases;  /* int32_t[L * 3] */
-    uint64_t bank;        /* uint16_t[sizes[0] * sizes[1] * sizes[2]] */
+    uint64_t bank;        /* uint16_t[sizes[0] * sizes[1] * sizes[2] * 2 PHASES] */
     uint64_t logarithms;  /* uint8_t[16 * MAGNITUDE_MAX + 1] */
     int64_t latents, inputs, hidden;
     int64_t sizes[3];
@@ -42,26 +54,84 @@ typedef struct {
     int64_t rows, fronts;
 } Rows;
 
+/* What is known of the latents of a block before they are coded. */
+typedef struct {
+    int32_t away[BLOCK]; /* how far the mean is from zero, in quarters of a step */
+    int32_t sign[BLOCK]; /* 1 or -1: on which side */
+} Mean;
+
 INLINE int32_t clipped(int32_t q, int32_t most)
 {
     return q > most ? most : q < -most ? -most : q;
 }
 
-INLINE int32_t taken(int32_t q, int is_signed)
+INLINE int32_t magnitude(int32_t q)
 {
     int32_t c = clipped(q, MAGNITUDE_MAX);
-    return is_signed || c > 0 ? c : -c;
+    return c < 0 ? -c : c;
+}
+
+/* The mean of latent k in rows r to r + n of one front, by symbols that are known. */
+static void foretell(const Contexts *c, const Rows *rows, const int32_t *symbols, int64_t k,
+                     int64_t r, int64_t n, Mean *mean)
+{
+    const int64_t *base = AT(int64_t, rows->base), *stride = AT(int64_t, rows->stride);
+    const int32_t *first = AT(int32_t, c->taps_first) + k;
+    int32_t sums[BLOCK];
+    for (int64_t i = 0; i < n; i++)
+        sums[i] = 0;
+    for (int32_t t = first[0]; t < first[1]; t++) {
+        const Tap tap = AT(Tap, c->taps)[t];
+        if (tap.direction == 0) {
+            const int32_t *q = symbols + base[r] + tap.latent * stride[r];
+            for (int64_t i = 0; i < n; i++)
+                sums[i] += tap.weight * clipped(q[i], TAP_MAX);
+            continue;
+        }
+        const int32_t *neighbours =
+            AT(int32_t, rows->neighbours) + (tap.direction - 1) * rows->rows + r;
+        for (int64_t i = 0; i < n; i++) {
+            int32_t other = neighbours[i];
+            if (other >= 0)
+                sums[i] += tap.weight *
+                           clipped(symbols[base[other] + tap.latent * stride[other]], TAP_MAX);
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        mean->sign[i] = sums[i] < 0 ? -1 : 1;
+        /* Not as a product with the sign: gcc 12 fails to compile vectors of that. */
+        mean->away[i] = ((sums[i] < 0 ? -sums[i] : sums[i]) + 32) >> 6;
+    }
+}
+
+/* A symbol as it is coded: mirrored so that its mean is positive, less the whole steps of that;
+   modulo 2^32. */
+INLINE int32_t residual(int32_t symbol, const Mean *mean, int64_t i)
+{
+    uint32_t q = (uint32_t)symbol;
+    return (int32_t)((mean->sign[i] < 0 ? 0 - q : q) - (uint32_t)(mean->away[i] / PHASES));
+}
+
+INLINE int32_t restored(int32_t coded, const Mean *mean, int64_t i)
+{
+    uint32_t q = (uint32_t)coded + (uint32_t)(mean->away[i] / PHASES);
+    return (int32_t)(mean->sign[i] < 0 ? 0 - q : q);
 }
 
 /* Input f of latent k for rows r to r + n, to x. */
-static void look(const Contexts *c, const Rows *rows, const int32_t *coded, int64_t k, int64_t f,
-                 int64_t r, int64_t n, int32_t *x)
+static void look(const Contexts *c, const Rows *rows, const int32_t *coded, const Mean *mean,
+                 int64_t k, int64_t f, int64_t r, int64_t n, int32_t *x)
 {
     const int64_t *base = AT(int64_t, rows->base), *stride = AT(int64_t, rows->stride);
     const int32_t *first = AT(int32_t, c->spans_first) + k * c->inputs + f;
     const uint8_t *logarithms = AT(uint8_t, c->logarithms);
-    const int is_signed = AT(uint8_t, c->kinds)[f];
     int32_t counts[BLOCK];
+    if (AT(uint8_t, c->kinds)[f]) {
+        for (int64_t i = 0; i < n; i++)
+            x[i] = logarithms[mean->away[i] < 4 * MAGNITUDE_MAX ? 4 * mean->away[i]
+                                                                : 16 * MAGNITUDE_MAX];
+        return;
+    }
     for (int64_t i = 0; i < n; i++)
         x[i] = counts[i] = 0;
     for (int32_t s = first[0]; s < first[1]; s++) {
@@ -70,7 +140,7 @@ static void look(const Contexts *c, const Rows *rows, const int32_t *coded, int6
             const int32_t *q = coded + base[r] + span.first * stride[r];
             for (int32_t j = 0; j < span.count; j++, q += stride[r])
                 for (int64_t i = 0; i < n; i++)
-                    x[i] += taken(q[i], is_signed);
+                    x[i] += magnitude(q[i]);
             for (int64_t i = 0; i < n; i++)
                 counts[i] += span.count;
             continue;
@@ -83,22 +153,22 @@ static void look(const Contexts *c, const Rows *rows, const int32_t *coded, int6
                 continue;
             const int32_t *q = coded + base[other] + span.first * stride[other];
             for (int32_t j = 0; j < span.count; j++, q += stride[other])
-                x[i] += taken(*q, is_signed);
+                x[i] += magnitude(*q);
             counts[i] += span.count;
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        if (is_signed)
-            x[i] = 16 * clipped(x[i], SIGNED_MAX);
-        else if (counts[i])
+    for (int64_t i = 0; i < n; i++)
+        if (counts[i])
             x[i] = logarithms[(uint32_t)x[i] * (65536u / (uint32_t)counts[i]) >> 12];
-    }
 }
 
-/* The tables of latent k in rows r to r + n of one front, n at most BLOCK. */
-static void select_tables(const Contexts *c, const Rows *rows, const int32_t *coded, int64_t k,
-                          int64_t r, int64_t n, uint16_t *index)
+/* Means and tables of latent k in rows r to r + n of one front, n at most BLOCK. symbols, coded: as
+   they are, and as they are coded, of all that is known. */
+static void select_tables(const Contexts *c, const Rows *rows, const int32_t *symbols,
+                          const int32_t *coded, int64_t k, int64_t r, int64_t n, Mean *mean,
+                          uint16_t *index)
 {
+    foretell(c, rows, symbols, k, r, n, mean);
     if (!AT(uint8_t, c->contextual)[k]) {
         for (int64_t i = 0; i < n; i++)
             index[i] = AT(uint16_t, c->fixed)[k];
@@ -106,7 +176,7 @@ static void select_tables(const Contexts *c, const Rows *rows, const int32_t *co
     }
     int32_t x[INPUTS_MAX][BLOCK], out[3][BLOCK], sums[BLOCK];
     for (int64_t f = 0; f < c->inputs; f++)
-        look(c, rows, coded, k, f, r, n, x[f]);
+        look(c, rows, coded, mean, k, f, r, n, x[f]);
     for (int o = 0; o < 3; o++)
         for (int64_t i = 0; i < n; i++)
             out[o][i] = AT(int32_t, c->out_biases)[3 * k + o] + 1024;
@@ -134,61 +204,78 @@ static void select_tables(const Contexts *c, const Rows *rows, const int32_t *co
             int64_t level = out[o][i] > 0 ? out[o][i] >> 11 : 0;
             place = place * c->sizes[o] + (level < c->sizes[o] ? level : c->sizes[o] - 1);
         }
-        index[i] = AT(uint16_t, c->bank)[place];
+        place = 2 * PHASES * place + mean->away[i] % PHASES;
+        index[i] = AT(uint16_t, c->bank)[place + (mean->away[i] < PHASES ? 0 : NO_ZERO)];
     }
 }
 
-/* The inputs of all latents that have contexts, in the order in which they are coded:
-   inputs[rows * L * F], zeros for the others. What a network is trained on. */
-EXPORT void rdedge_context_inputs(const Contexts *c, const Rows *rows, const int32_t *coded,
-                                  int16_t *inputs)
+/* Calls body for every block of latents in the order in which they are coded: latent k, rows r to
+   r + n. */
+#define EACH_BLOCK(c, rows, body)                                                                 \
+    do {                                                                                          \
+        const int64_t *first_ = AT(int64_t, (rows)->first);                                       \
+        for (int64_t f_ = 0; f_ < (rows)->fronts; f_++)                                           \
+            for (int64_t k = 0; k < (c)->latents; k++)                                            \
+                for (int64_t r = first_[f_]; r < first_[f_ + 1]; r += BLOCK) {                    \
+                    int64_t n = first_[f_ + 1] - r < BLOCK ? first_[f_ + 1] - r : BLOCK;          \
+                    body                                                                          \
+                }                                                                                 \
+    } while (0)
+
+/* The inputs of all latents in the order in which they are coded, inputs[rows * L * F], the symbols
+   as they are coded, and how far their means are from zero: what a network is trained on. */
+EXPORT void rdedge_context_inputs(const Contexts *c, const Rows *rows, const int32_t *symbols,
+                                  int32_t *coded, int32_t *away, int16_t *inputs)
 {
-    const int64_t *first = AT(int64_t, rows->first);
+    Mean mean;
     int32_t x[BLOCK];
-    for (int64_t f = 0; f < rows->fronts; f++)
-        for (int64_t k = 0; k < c->latents; k++)
-            for (int64_t r = first[f]; r < first[f + 1]; r += BLOCK) {
-                int64_t n = first[f + 1] - r < BLOCK ? first[f + 1] - r : BLOCK;
-                for (int64_t i = 0; i < c->inputs; i++) {
-                    look(c, rows, coded, k, i, r, n, x);
-                    for (int64_t j = 0; j < n; j++)
-                        inputs[j * c->inputs + i] = (int16_t)x[j];
-                }
-                inputs += n * c->inputs;
-            }
+    int64_t at = 0;
+    EACH_BLOCK(c, rows, {
+        foretell(c, rows, symbols, k, r, n, &mean);
+        for (int64_t f = 0; f < c->inputs; f++) {
+            look(c, rows, coded, &mean, k, f, r, n, x);
+            for (int64_t i = 0; i < n; i++)
+                inputs[(at + i) * c->inputs + f] = (int16_t)x[i];
+        }
+        for (int64_t i = 0; i < n; i++) {
+            coded[at + i] = residual(symbols[at + i], &mean, i);
+            away[at + i] = mean.away[i];
+        }
+        at += n;
+    });
 }
 
-/* The tables of all latents, in the order in which they are coded; index[rows * L]. */
-EXPORT void rdedge_context_tables(const Contexts *c, const Rows *rows, const int32_t *coded,
-                                  uint16_t *index)
+/* Symbols as they are coded, and the table of each; all in the order of coding. */
+EXPORT void rdedge_context_tables(const Contexts *c, const Rows *rows, const int32_t *symbols,
+                                  int32_t *coded, uint16_t *index)
 {
-    const int64_t *first = AT(int64_t, rows->first);
-    for (int64_t f = 0; f < rows->fronts; f++)
-        for (int64_t k = 0; k < c->latents; k++)
-            for (int64_t r = first[f]; r < first[f + 1]; r += BLOCK) {
-                int64_t n = first[f + 1] - r < BLOCK ? first[f + 1] - r : BLOCK;
-                select_tables(c, rows, coded, k, r, n, index);
-                index += n;
-            }
+    Mean mean;
+    int64_t at = 0;
+    EACH_BLOCK(c, rows, {
+        select_tables(c, rows, symbols, coded, k, r, n, &mean, index + at);
+        for (int64_t i = 0; i < n; i++)
+            coded[at + i] = residual(symbols[at + i], &mean, i);
+        at += n;
+    });
 }
 
-/* Decodes all latents, in that order, from a stream that was started on. */
+/* Decodes all latents, in that order, from a stream that was started on. coded: room for as many. */
 EXPORT void rdedge_context_decode(const Contexts *c, const Rows *rows, Decoding *decoding,
-                                  const Model *model, int32_t *coded)
+                                  const Model *model, int32_t *coded, int32_t *symbols)
 {
-    const int64_t *first = AT(int64_t, rows->first);
+    Mean mean;
     uint16_t index[BLOCK];
     Model chosen = *model;
-    int32_t *next = coded;
+    int64_t at = 0;
     chosen.index = (uint64_t)(uintptr_t)index;
-    for (int64_t f = 0; f < rows->fronts; f++)
-        for (int64_t k = 0; k < c->latents; k++)
-            for (int64_t r = first[f]; r < first[f + 1]; r += BLOCK) {
-                chosen.period = first[f + 1] - r < BLOCK ? first[f + 1] - r : BLOCK;
-                select_tables(c, rows, coded, k, r, chosen.period, index);
-                rdedge_rans_decode_some(decoding, &chosen, chosen.period, next);
-                next += chosen.period;
-            }
+    EACH_BLOCK(c, rows, {
+        select_tables(c, rows, symbols, coded, k, r, n, &mean, index);
+        chosen.period = n;
+        rdedge_rans_decode_some(decoding, &chosen, n, coded + at);
+        for (int64_t i = 0; i < n; i++)
+            symbols[at + i] = restored(coded[at + i], &mean, i);
+        at += n;
+    });
 }
 
 /* What a symbol costs with a table, in 2^-20 bits, an escape's bytes included. */
@@ -208,15 +295,16 @@ static int64_t cost_of(const Table *table, const int32_t *costs, int32_t symbol)
 
 /* Which of a symbol, the next nearer to zero and zero is worth its bits: the smallest of equals. */
 static int32_t lowered(const Table *table, const int32_t *costs, float scaled, double weight,
-                       int32_t nearest)
+                       int32_t nearest, const Mean *mean, int64_t i)
 {
     const int32_t sign = nearest < 0 ? -1 : 1, largest = sign * nearest;
     const double at = scaled < 0 ? -(double)scaled : (double)scaled;
-    double least = at * at + weight * (double)cost_of(table, costs, 0);
+    double least = at * at + weight * (double)cost_of(table, costs, residual(0, mean, i));
     int32_t best = 0;
     for (int32_t m = largest > 1 ? largest - 1 : 1; m <= largest; m++) {
         double off = at - m;
-        double sum = off * off + weight * (double)cost_of(table, costs, sign * m);
+        double cost = (double)cost_of(table, costs, residual(sign * m, mean, i));
+        double sum = off * off + weight * cost;
         if (sum < least)
             least = sum, best = sign * m;
     }
@@ -224,22 +312,24 @@ static int32_t lowered(const Table *table, const int32_t *costs, float scaled, d
 }
 
 /* Lowers symbols where the bits saved are worth the error, latent after latent, each with the table
-   that those before it select. coded: rounded to the nearest, in coding order; scaled: the latents
+   that those before it select. symbols: rounded to the nearest, in coding order; scaled: the latents
    in quantiser steps, in that order; free: uint8_t[L], which latents may be lowered. weight: of
-   2^-20 bits, in squared steps. The index that the result selects goes to index. */
+   2^-20 bits, in squared steps. coded, index: of the result. */
 EXPORT void rdedge_context_quantise(const Contexts *c, const Rows *rows, const Table *tables,
                                     const int32_t *costs, const float *scaled, const uint8_t *free,
-                                    double weight, int32_t *coded, uint16_t *index)
+                                    double weight, int32_t *symbols, int32_t *coded,
+                                    uint16_t *index)
 {
-    const int64_t *first = AT(int64_t, rows->first);
-    int32_t *next = coded;
-    for (int64_t f = 0; f < rows->fronts; f++)
-        for (int64_t k = 0; k < c->latents; k++)
-            for (int64_t r = first[f]; r < first[f + 1]; r += BLOCK) {
-                int64_t n = first[f + 1] - r < BLOCK ? first[f + 1] - r : BLOCK;
-                select_tables(c, rows, coded, k, r, n, index);
-                for (int64_t i = 0; free[k] && i < n; i++)
-                    next[i] = lowered(tables + index[i], costs, scaled[i], weight, next[i]);
-                index += n, scaled += n, next += n;
-            }
+    Mean mean;
+    int64_t at = 0;
+    EACH_BLOCK(c, rows, {
+        select_tables(c, rows, symbols, coded, k, r, n, &mean, index + at);
+        for (int64_t i = 0; i < n; i++) {
+            if (free[k])
+                symbols[at + i] = lowered(tables + index[at + i], costs, scaled[at + i], weight,
+                                          symbols[at + i], &mean, i);
+            coded[at + i] = residual(symbols[at + i], &mean, i);
+        }
+        at += n;
+    });
 }

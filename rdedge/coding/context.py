@@ -1,13 +1,14 @@
 """Tables chosen by what is decoded before a latent (FORMAT.md 4.8): a small network in integers.
 
-A latent's inputs are means of magnitudes of latents that both ends know already: in its own row, in
-rows to the left and above. The network makes three levels of them (how wide the distribution is,
-how heavy its tail, how likely a zero is), and the levels name one table of a bank. All of it is
-integers, in C or in NumPy, the same on every machine.
+What both ends know already, of a latent's own row and of the rows to the left and above, foretells
+its mean (a weighted sum of symbols) and how it is spread about that: from means of magnitudes a
+network makes three levels (how wide, how heavy a tail, how likely a zero), which with the mean's
+fraction name one table of a bank. All of it is integers, in C or in NumPy, the same everywhere.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -20,24 +21,29 @@ from rdedge.errors import FormatError, TruncatedError
 from rdedge.format.varint import append_varint, append_zigzag, read_varint, read_zigzag
 from rdedge.types import Array
 
-__all__ = ["DIRECTIONS", "MAGNITUDE", "SIGNED", "Contexts", "Rows", "Span"]
+__all__ = ["DIRECTIONS", "MAGNITUDE", "MEAN", "PHASES", "Contexts", "Rows", "Span", "Tap"]
 
 # Where the rows lie whose latents are looked at, as (lines, places): 0 is the row itself.
 DIRECTIONS = ((0, 0), (0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
-# Kinds of inputs.
-MAGNITUDE, SIGNED = 0, 1
+# Kinds of inputs: how large latents are that are known, how far the mean is from zero.
+MAGNITUDE, MEAN = 0, 1
+# Quarters of a step that tables tell apart, near zero and beyond.
+PHASES = 4
+TAPS_MAX, TAP_MAX = 16, 8191
 # Of what context.c lays out on its stack, and so that no sum leaves 32 bits.
 INPUTS_MAX = HIDDEN_MAX = 64
 WEIGHT_MAX, BIAS_MAX, OUT_BIAS_MAX = 4095, 1 << 24, 1 << 28
-COUNT_MAX, SPANS_MAX = 4096, 1 << 20
-MAGNITUDE_MAX, SIGNED_MAX, ACTIVATION_MAX = 1023, 127, 4095
+COUNT_MAX, SPANS_MAX, PLACES_MAX = 4096, 1 << 20, 1 << 16
+MAGNITUDE_MAX, ACTIVATION_MAX = 1023, 4095
 HEADS = 3
 
 Bytes = NDArray[np.uint8]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 
+# Direction, first latent, how many. Direction, latent, 256ths of it.
 Span = tuple[int, int, int]
+Tap = tuple[int, int, int]
 
 
 def logarithms() -> Bytes:
@@ -52,15 +58,19 @@ def logarithms() -> Bytes:
 class Contexts:
     """The member contexts.bin.
 
-    kinds: (F,) of MAGNITUDE and SIGNED. spans: for each latent its F inputs, each a tuple of
-    (direction, first latent, how many); None where the latent has a fixed table. weights: (H, F),
-    biases: (L, H), out_weights: (3, H), out_biases: (L, 3), all int; zero where fixed. sizes: how
-    many levels each output has. bank: (product of sizes,) tables.
+    kinds: (F,) of MAGNITUDE and MEAN. spans: for each latent its F inputs, each a tuple of
+    (direction, first latent, how many), empty for MEAN; None where the latent has a fixed table.
+    taps: for each latent what foretells its mean: (direction, latent, 256ths), none where its table
+    is fixed. weights: (H, F), biases: (L, H), out_weights: (3, H), out_biases: (L, 3), all int;
+    zero where fixed. sizes: how many levels each output has. bank: the tables, (product of sizes *
+    2 PHASES,): for each combination by quarters of the mean's fraction, nearer to zero than a step,
+    then farther.
     Raises FormatError where they are not what section 4.8 allows.
     """
 
     kinds: Bytes
     spans: tuple[tuple[tuple[Span, ...], ...] | None, ...]
+    taps: tuple[tuple[Tap, ...], ...]
     weights: NDArray[np.int16]
     biases: Int32s
     out_weights: NDArray[np.int16]
@@ -90,6 +100,11 @@ class Contexts:
         """Of the network, for one latent."""
         return self.hidden * (self.inputs + HEADS)
 
+    @property
+    def places(self) -> int:
+        """Of the bank."""
+        return 2 * PHASES * math.prod(self.sizes)
+
     @cached_property
     def contextual(self) -> NDArray[np.bool_]:
         """Which latents have no fixed table, (L,)."""
@@ -105,7 +120,7 @@ class Contexts:
         if not 1 <= inputs <= INPUTS_MAX or not 1 <= hidden <= HIDDEN_MAX:
             yield f"{inputs} inputs and {hidden} hidden units"
             return
-        if self.kinds.max() > SIGNED:
+        if self.kinds.max() > MEAN:
             yield f"an input of kind {self.kinds.max()}"
         shapes = (
             (self.weights, (hidden, inputs), WEIGHT_MAX),
@@ -118,8 +133,21 @@ class Contexts:
                 yield f"an array of shape {array.shape} for {shape}"
             elif np.abs(array.astype(np.int64)).max(initial=0) > most:
                 yield f"a weight beyond {most}"
-        if min(self.sizes) < 1 or max(self.sizes) > 255 or self.bank.size != np.prod(self.sizes):
+        if min(self.sizes) < 1 or max(self.sizes) > 255 or self.bank.size != self.places:
             yield f"{self.bank.size} tables for {self.sizes} levels"
+        if len(self.taps) != latents:
+            yield f"taps of {len(self.taps)} latents for {latents}"
+        for k, taps in enumerate(self.taps):
+            if len(taps) > (TAPS_MAX if self.spans[k] is not None else 0):
+                yield f"latent {k} has {len(taps)} taps"
+            for direction, latent, weight in taps:
+                most = k if direction == 0 else latents
+                if not (
+                    0 <= direction < len(DIRECTIONS)
+                    and 0 <= latent < most
+                    and abs(weight) <= WEIGHT_MAX
+                ):
+                    yield f"a tap of latent {k} on {latent} in direction {direction}"
         for k, of_latent in enumerate(self.spans):
             for spans in of_latent or ():
                 for direction, first, count in spans:
@@ -146,6 +174,13 @@ class Contexts:
                 for span in spans:
                     for number in span:
                         append_varint(out, number)
+        for taps, of_latent in zip(self.taps, self.spans, strict=True):
+            if of_latent is not None:
+                append_varint(out, len(taps))
+            for direction, latent, weight in taps:
+                append_varint(out, direction)
+                append_varint(out, latent)
+                append_zigzag(out, weight)
         chosen = self.contextual
         for array in (
             self.weights,
@@ -156,8 +191,11 @@ class Contexts:
             for number in array.reshape(-1).tolist():
                 append_zigzag(out, number)
         out += bytes(self.sizes)
-        for number in self.bank.tolist():
-            append_varint(out, number)
+        # Neighbours are often alike.
+        starts = np.flatnonzero(np.diff(self.bank.astype(np.int64), prepend=-1))
+        for start, end in zip(starts, [*starts[1:], self.bank.size], strict=True):
+            append_varint(out, int(self.bank[start]))
+            append_varint(out, int(end - start) - 1)
         return bytes(out)
 
     @staticmethod
@@ -193,6 +231,7 @@ class _Parser:
                 of_latent.append(tuple(self.span() for _ in range(count)))
             spans.append(tuple(of_latent))
         chosen = np.array([s is not None for s in spans])
+        taps = tuple(self.taps() if s is not None else () for s in spans)
         weights = self.numbers(hidden * inputs).reshape(hidden, inputs)
         biases = np.zeros((latents, hidden), np.int32)
         biases[chosen] = self.numbers(int(chosen.sum()) * hidden).reshape(-1, hidden)
@@ -200,10 +239,7 @@ class _Parser:
         out_biases = np.zeros((latents, HEADS), np.int32)
         out_biases[chosen] = self.numbers(int(chosen.sum()) * HEADS).reshape(-1, HEADS)
         sizes = tuple(self.take(HEADS))
-        places = sizes[0] * sizes[1] * sizes[2]
-        if places > TABLES_MAX:
-            raise FormatError(f"contexts: {places} places in the bank", expected=f"{TABLES_MAX}")
-        bank = np.array([self.varint("a table", 0, TABLES_MAX - 1) for _ in range(places)])
+        bank = self.bank(2 * PHASES * math.prod(sizes))
         if self.at != len(self.data):
             raise FormatError(
                 f"contexts: {len(self.data) - self.at} bytes follow the bank", expected="0"
@@ -211,13 +247,36 @@ class _Parser:
         return Contexts(
             kinds,
             tuple(spans),
+            taps,
             weights.clip(-WEIGHT_MAX - 1, WEIGHT_MAX + 1).astype(np.int16),
             biases,
             out_weights.clip(-WEIGHT_MAX - 1, WEIGHT_MAX + 1).astype(np.int16),
             out_biases,
             (sizes[0], sizes[1], sizes[2]),
-            bank.astype(np.uint16),
+            bank,
         )
+
+    def bank(self, places: int) -> NDArray[np.uint16]:
+        if places > PLACES_MAX:
+            raise FormatError(f"contexts: {places} places in the bank", expected=f"{PLACES_MAX}")
+        found = np.empty(places, np.uint16)
+        at, before = 0, -1
+        while at < places:
+            table = self.varint("a table", 0, TABLES_MAX - 1)
+            run = 1 + self.varint("a run of tables", 0, places - at - 1)
+            if table == before:
+                raise FormatError("contexts: two runs of one table", expected="one")
+            found[at : at + run] = before = table
+            at += run
+        return found
+
+    def taps(self) -> tuple[Tap, ...]:
+        found = []
+        for _ in range(self.varint("taps", 0, TAPS_MAX)):
+            direction = self.varint("a direction", 0, len(DIRECTIONS) - 1)
+            latent = self.varint("a latent", 0, 65535)
+            found.append((direction, latent, int(self.numbers(1)[0])))
+        return tuple(found)
 
     def span(self) -> Span:
         direction = self.varint("a direction", 0, len(DIRECTIONS) - 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -14,8 +15,9 @@ from rdedge.coding.context import (
     ACTIVATION_MAX,
     HEADS,
     MAGNITUDE_MAX,
-    SIGNED,
-    SIGNED_MAX,
+    MEAN,
+    PHASES,
+    TAP_MAX,
     Contexts,
     Rows,
     logarithms,
@@ -27,12 +29,38 @@ from rdedge.errors import FormatError
 
 __all__ = ["ContextModel"]
 
+_TAP = np.dtype([("direction", "<i4"), ("latent", "<i4"), ("weight", "<i4")])
 _SPAN = np.dtype([("direction", "<i4"), ("first", "<i4"), ("count", "<i4")])
 _VARINT_BYTE = 8 << 20
 
 Index = NDArray[np.uint16]
 Int32s = NDArray[np.int32]
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Mean:
+    """sign: (n,) 1 or -1; away: (n,) how far the mean is from zero, in quarters of a step."""
+
+    sign: NDArray[np.int64]
+    away: NDArray[np.int64]
+
+    @property
+    def phase(self) -> NDArray[np.int64]:
+        """The place within a combination of levels."""
+        found: NDArray[np.int64] = self.away % PHASES + np.where(self.away < PHASES, 0, PHASES)
+        return found
+
+    def residual(self, symbols: NDArray[np.signedinteger]) -> Int32s:
+        """Symbols as they are coded, modulo 2^32."""
+        found: Int32s = (self.sign * symbols - self.away // PHASES).astype(np.int32)
+        return found
+
+    def restored(self, coded: Int32s) -> Int32s:
+        found: Int32s = (self.sign * (coded.astype(np.int64) + self.away // PHASES)).astype(
+            np.int32
+        )
+        return found
 
 
 class ContextModel:
@@ -66,48 +94,58 @@ class ContextModel:
         fixed = int(least[self.fixed[~self.contexts.contextual]].sum())
         return fixed + by_context * int(self.contexts.contextual.sum())
 
-    def select(self, coded: Int32s, rows: Rows) -> Index:
-        """coded: (R * L,) int32 in the order of coding -> the table of each, uint16."""
-        index = np.empty(coded.size, np.uint16)
-        if self._library is not None:
-            coded = np.ascontiguousarray(coded)
-            at, keep = self._rows_at(rows)
-            self._library.context_tables(self._at, at, coded.ctypes.data, index.ctypes.data)
-            del keep
-            return index
-        for front, k, places in self._steps(rows):
-            index[places] = self._tables_of(coded, rows, front, k)
-        return index
-
-    def inputs(self, coded: Int32s, rows: Rows) -> NDArray[np.int16]:
-        """What the network is given, (R * L, F) int16 in the order of coding; zeros where a latent
-        has a fixed table. To train it with.
+    def select(self, symbols: Int32s, rows: Rows) -> tuple[Int32s, Index]:
+        """symbols: (R * L,) int32 in the order of coding -> as they are coded, and the table of
+        each, uint16.
         """
-        found = np.zeros((coded.size, self.contexts.inputs), np.int16)
+        index, coded = np.empty(symbols.size, np.uint16), np.zeros(symbols.size, np.int32)
         if self._library is not None:
-            coded = np.ascontiguousarray(coded)
+            symbols = np.ascontiguousarray(symbols)
             at, keep = self._rows_at(rows)
-            self._library.context_inputs(self._at, at, coded.ctypes.data, found.ctypes.data)
+            arrays = (symbols.ctypes.data, coded.ctypes.data, index.ctypes.data)
+            self._library.context_tables(self._at, at, *arrays)
             del keep
-            return found
+            return coded, index
         for front, k, places in self._steps(rows):
-            if self.contexts.spans[k] is not None:
-                found[places] = self._look(coded, rows, front, k).T
-        return found
+            mean = self._mean(symbols, rows, front, k)
+            index[places] = self._tables_of(coded, rows, front, k, mean)
+            coded[places] = mean.residual(symbols[places])
+        return coded, index
+
+    def inputs(self, symbols: Int32s, rows: Rows) -> tuple[Int32s, Int32s, NDArray[np.int16]]:
+        """What a network is trained on: symbols as they are coded, how far their means are from
+        zero in quarters of a step, (R * L,) int32 each, and its inputs, (R * L, F) int16; zeros
+        where a latent has a fixed table. All in the order of coding.
+        """
+        found = np.zeros((symbols.size, self.contexts.inputs), np.int16)
+        coded, away = np.zeros(symbols.size, np.int32), np.zeros(symbols.size, np.int32)
+        if self._library is not None:
+            symbols = np.ascontiguousarray(symbols)
+            at, keep = self._rows_at(rows)
+            arrays = [a.ctypes.data for a in (symbols, coded, away, found)]
+            self._library.context_inputs(self._at, at, *arrays)
+            del keep
+        else:
+            for front, k, places in self._steps(rows):
+                mean = self._mean(symbols, rows, front, k)
+                found[places] = self._look(coded, rows, front, k, mean).T
+                coded[places], away[places] = mean.residual(symbols[places]), mean.away
+        found[~rows.to_coded(np.tile(self.contexts.contextual, len(rows.base)), self.latents)] = 0
+        return coded, away, found
 
     def lower(
-        self, coded: Int32s, scaled: Floats, free: NDArray[np.bool_], weight: float, rows: Rows
-    ) -> Index:
-        """Lower symbols in place where that is worth it; returns the tables of the result.
+        self, symbols: Int32s, scaled: Floats, free: NDArray[np.bool_], weight: float, rows: Rows
+    ) -> None:
+        """Lower symbols in place where that is worth it.
 
         One latent after the other: the nearest symbol, the next nearer to zero and zero are
         weighed by squared error + weight * bits, with the table that those before it select
         (rate-distortion optimised quantisation, without looking ahead).
-        coded: (R * L,) int32, to the nearest, in the order of coding; scaled: the latents in
+        symbols: (R * L,) int32, to the nearest, in the order of coding; scaled: the latents in
         quantiser steps, float32, in that order. free: (L,), which latents may be lowered. weight:
         of a bit, in squared steps.
         """
-        index = np.empty(coded.size, np.uint16)
+        index, coded = np.empty(symbols.size, np.uint16), np.zeros(symbols.size, np.int32)
         per_unit = weight * 2.0**-20
         if self._library is not None:
             at, keep = self._rows_at(rows)
@@ -122,16 +160,19 @@ class ContextModel:
                 scaled.ctypes.data,
                 of_free.ctypes.data,
                 per_unit,
+                symbols.ctypes.data,
                 coded.ctypes.data,
                 index.ctypes.data,
             )
             del keep
-            return index
+            return
         for front, k, places in self._steps(rows):
-            index[places] = tables = self._tables_of(coded, rows, front, k)
+            mean = self._mean(symbols, rows, front, k)
+            tables = self._tables_of(coded, rows, front, k, mean)
             if free[k]:
-                coded[places] = self._lowered(coded[places], scaled[places], tables, per_unit)
-        return index
+                some = self._lowered(symbols[places], scaled[places], tables, per_unit, mean)
+                symbols[places] = some
+            coded[places] = mean.residual(symbols[places])
 
     def decode(
         self, coder: Coder, latents: bytes, escapes: bytes, lanes: int, rows: Rows
@@ -143,17 +184,37 @@ class ContextModel:
             at, keep = self._rows_at(rows)
             of_context = self._at
 
-            def in_c(library: native.Library, decoding: object, model: int, to: int) -> None:
-                library.context_decode(of_context, at, decoding, model, to)
+            symbols = np.empty(count, np.int32)
 
-            symbols = coder.decode_by(latents, escapes, count, lanes, least, in_c)
+            def in_c(library: native.Library, decoding: object, model: int, to: int) -> None:
+                library.context_decode(of_context, at, decoding, model, to, symbols.ctypes.data)
+
+            coder.decode_by(latents, escapes, count, lanes, least, in_c)
             del keep
             return symbols
-        return coder.decode_in_steps(latents, escapes, count, lanes, least, self._selecting(rows))
+        symbols = np.zeros(count, np.int32)
+        steps = self._selecting(rows, symbols)
+        coder.decode_in_steps(latents, escapes, count, lanes, least, steps)
+        return symbols
 
-    def _selecting(self, rows: Rows) -> Iterator[Step]:
+    def _selecting(self, rows: Rows, symbols: Int32s) -> Iterator[Step]:
+        """Steps of decoding; symbols are filled in on the way."""
         for front, k, places in self._steps(rows):
-            yield places, partial(self._tables_of, rows=rows, front=front, k=k)
+            mean = self._mean(symbols, rows, front, k)
+            seen: list[Int32s] = []
+
+            def tables(
+                coded: Int32s,
+                front: tuple[int, int] = front,
+                k: int = k,
+                mean: _Mean = mean,
+                seen: list[Int32s] = seen,
+            ) -> Index:
+                seen.append(coded)
+                return self._tables_of(coded, rows, front, k, mean)
+
+            yield places, tables
+            symbols[places] = mean.restored(seen[0][places])
 
     @cached_property
     def _costs(self) -> Int32s:
@@ -176,6 +237,8 @@ class ContextModel:
             np.ascontiguousarray(self.fixed),
             first,
             spans,
+            np.concatenate([[0], np.cumsum([len(t) for t in c.taps])]).astype(np.int32),
+            np.array([t for taps in c.taps for t in taps] or [(0, 0, 0)], _TAP),
             np.ascontiguousarray(c.kinds),
             np.ascontiguousarray(c.weights),
             np.ascontiguousarray(c.biases),
@@ -205,12 +268,25 @@ class ContextModel:
                 yield (a, b), k, slice(at, at + b - a)
                 at += b - a
 
-    def _tables_of(self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int) -> Index:
+    def _mean(self, symbols: Int32s, rows: Rows, front: tuple[int, int], k: int) -> _Mean:
+        """What foretells latent k in the rows of a front."""
+        a, b = front
+        sums = np.zeros(b - a, np.int64)
+        for direction, latent, weight in self.contexts.taps[k]:
+            there = np.arange(a, b) if direction == 0 else rows.neighbours[direction - 1, a:b]
+            inside = there >= 0
+            at = rows.base[there[inside]] + latent * rows.stride[there[inside]]
+            sums[inside] += weight * symbols[at].astype(np.int64).clip(-TAP_MAX, TAP_MAX)
+        return _Mean(np.where(sums < 0, -1, 1), (np.abs(sums) + 32) >> 6)
+
+    def _tables_of(
+        self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int, mean: _Mean
+    ) -> Index:
         """The tables of latent k in the rows of a front, with NumPy."""
         c = self.contexts
         if c.spans[k] is None:
             return np.full(front[1] - front[0], self.fixed[k], np.uint16)
-        x = self._look(coded, rows, front, k)
+        x = self._look(coded, rows, front, k, mean)
         hidden = c.weights.astype(np.int64) @ x + c.biases[k][:, None]
         hidden = (np.maximum(hidden, 0) >> 7).clip(max=ACTIVATION_MAX)
         out = c.out_weights.astype(np.int64) @ hidden + c.out_biases[k][:, None] + 1024
@@ -218,14 +294,21 @@ class ContextModel:
         place = np.zeros(x.shape[1], np.int64)
         for o in range(HEADS):
             place = place * c.sizes[o] + levels[o].clip(max=c.sizes[o] - 1)
-        return c.bank[place]
+        found: Index = c.bank[2 * PHASES * place + mean.phase]
+        return found
 
-    def _look(self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int) -> NDArray[np.int64]:
+    def _look(
+        self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int, mean: _Mean
+    ) -> NDArray[np.int64]:
         """The inputs of latent k in the rows of a front, (F, n)."""
         c = self.contexts
         a, b = front
         x = np.zeros((c.inputs, b - a), np.int64)
+        for f in np.flatnonzero(c.kinds == MEAN).tolist():
+            x[f] = self._logarithms[np.minimum(4 * mean.away, 16 * MAGNITUDE_MAX)]
         for f, spans in enumerate(c.spans[k] or ()):
+            if c.kinds[f] == MEAN:
+                continue
             counts = np.zeros(b - a, np.int64)
             for direction, first, count in spans:
                 there = np.arange(a, b) if direction == 0 else rows.neighbours[direction - 1, a:b]
@@ -234,33 +317,32 @@ class ContextModel:
                     rows.base[there[inside], None]
                     + np.arange(first, first + count) * rows.stride[there[inside], None]
                 )
-                q = coded[at].astype(np.int64).clip(-MAGNITUDE_MAX, MAGNITUDE_MAX)
-                x[f, inside] += (q if c.kinds[f] == SIGNED else np.abs(q)).sum(axis=1)
+                q = np.abs(coded[at].astype(np.int64).clip(-MAGNITUDE_MAX, MAGNITUDE_MAX))
+                x[f, inside] += q.sum(axis=1)
                 counts[inside] += count
-            if c.kinds[f] == SIGNED:
-                x[f] = 16 * x[f].clip(-SIGNED_MAX, SIGNED_MAX)
-            else:
-                seen = counts > 0
-                scaled = x[f, seen] * (65536 // counts[seen]) >> 12
-                x[f, seen] = self._logarithms[scaled]
+            seen = counts > 0
+            x[f, seen] = self._logarithms[x[f, seen] * (65536 // counts[seen]) >> 12]
         return x
 
-    def _lowered(self, nearest: Int32s, scaled: Floats, tables: Index, per_unit: float) -> Int32s:
+    def _lowered(
+        self, nearest: Int32s, scaled: Floats, tables: Index, per_unit: float, mean: _Mean
+    ) -> Int32s:
         sign = np.where(nearest < 0, -1, 1).astype(np.int64)
         largest = sign * nearest.astype(np.int64)
         at = np.abs(scaled.astype(np.float64))
         best = np.zeros(nearest.size, np.int64)
-        least = at * at + per_unit * self._cost(tables, best)
+        least = at * at + per_unit * self._cost(tables, mean.residual(best))
         for m in (largest - 1, largest):
             off = at - m
-            total = off * off + per_unit * self._cost(tables, sign * m)
+            total = off * off + per_unit * self._cost(tables, mean.residual(sign * m))
             better = (total < least) & (m >= 1)
             least[better] = total[better]
             best[better] = (sign * m)[better]
         return best.astype(np.int32)
 
-    def _cost(self, tables: Index, symbols: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _cost(self, tables: Index, coded: Int32s) -> NDArray[np.float64]:
         """In 2^-20 bits, an escape's bytes included."""
+        symbols = coded.astype(np.int64)
         t = tables.astype(np.intp)
         minimum, regular = self.tables.minimum.astype(np.int64)[t], self.tables.regular[t]
         entry = symbols - minimum

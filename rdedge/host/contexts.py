@@ -1,11 +1,11 @@
 """Trains contexts (FORMAT.md 4.8): a network in float32 whose loss is bits, rounded to integers.
 
-A latent is taken to follow a two-sided distribution around zero with three parameters: the base-2
-logarithm of its width, the weight of its tail (a Gaussian, a Laplace distribution, one with heavier
-tails) and how much likelier zero is than that. The network makes them of what is decoded before; in
-the bundle each is one of a few levels, and every combination that is used is a table, counted anew
-on the training symbols. Trained on louder and quieter copies too, so that it holds at other levels
-and where the data has changed its loudness.
+A latent is taken to follow a two-sided distribution around its mean (taps.py) with three
+parameters: the base-2 logarithm of its width, the weight of its tail (a Gaussian, a Laplace
+distribution, one with heavier tails) and how much likelier zero is than that. The network makes
+them of what is decoded before; in the bundle each is one of a few levels, and every combination
+that is used is a table, counted anew on the training symbols. Trained on louder and quieter copies
+too, so that it holds at other levels and where the data has changed its loudness.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rdedge.coding.context import HEADS, MAGNITUDE, WEIGHT_MAX, Contexts, Rows
+from rdedge.coding.context import HEADS, MAGNITUDE, MEAN, PHASES, WEIGHT_MAX, Contexts, Rows, Tap
 from rdedge.coding.context_model import ContextModel
-from rdedge.coding.prediction import predict
 from rdedge.coding.quantiser import PREDICTED, SCALED
 from rdedge.coding.selection import Group, Selection
 from rdedge.coding.tables import Tables, tables_from_counts
 from rdedge.host.classes import Layout, cut, shape_of
-from rdedge.host.fit import Latents, Rounding, symbols_of
+from rdedge.host.fit import Latents, Rounding, rows_of, symbols_of
 from rdedge.host.spans import Inputs, image_spans, series_spans
+from rdedge.host.taps import fit_taps
 from rdedge.types import Array
 
 HIDDEN = 16
@@ -44,14 +44,19 @@ _PASSES, _STEPS = 30, (150, 900)
 # Symbols up to here have an entry of a table; how many training symbols the fitted shape is worth.
 _REACH, _SHAPE_WEIGHT = 255, 60.0
 _FLOOR = 2e-4
+# A combination of levels that fewer training symbols select shares a table. Rows to look at.
+_LEAST_COUNT, _SOME_ROWS = 40.0, 60_000
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Symbols to learn from. x: (M, F) int16; k: (M,) int32; latent: (M,) int64; weight: (M,)."""
+    """Symbols to learn from. x: (M, F) int16; k, away: (M,) int32, as they are coded and how far
+    their means are from zero; latent: (M,) int64; weight: (M,).
+    """
 
     x: Array
     k: Array
+    away: Array
     latent: Array
     weight: Array
 
@@ -84,17 +89,29 @@ class ContextNet(nn.Module):
         return found
 
 
-def mass(k: Tensor, parameters: Tensor) -> Tensor:
-    """The probability of symbols k (n,) under parameters (n, 3)."""
-    away = k.abs().float()
+def mass(k: Tensor, away: Tensor, parameters: Tensor) -> Tensor:
+    """The probability of symbols as they are coded, k (n,), with means so far from zero, away (n,)
+    in quarters of a step, under parameters (n, 3).
+    """
     width = torch.exp2(parameters[:, 0].clamp(_NARROWEST, _NARROWEST + (SIZES[0] - 1) / _WIDTHS))
     tail = parameters[:, 1].clamp(0.0, 2.0)
-    zero = parameters[:, 2].clamp(_LEAST_ZERO, -_LEAST_ZERO)
-    at_zero = (1.0 - 2.0 * _beyond(torch.full_like(away, 0.5), width, tail)).clamp(1e-5, 1 - 1e-5)
-    plain = _beyond(away - 0.5, width, tail) - _beyond(away + 0.5, width, tail)
+    # What is coded as 0 stands for zero only where the mean is near it.
+    zero = torch.where(away < PHASES, parameters[:, 2].clamp(_LEAST_ZERO, -_LEAST_ZERO), 0.0)
+    off = k.float() - (away % PHASES).float() / PHASES
+    of_zero = -(away % PHASES).float() / PHASES
+    at_zero = _between(of_zero - 0.5, of_zero + 0.5, width, tail).clamp(1e-5, 1 - 1e-5)
+    plain = _between(off - 0.5, off + 0.5, width, tail)
     lifted = torch.sigmoid(torch.logit(at_zero) + zero)
     found = torch.where(k == 0, lifted, plain * (1.0 - lifted) / (1.0 - at_zero))
-    return found * (1.0 - _FLOOR) + 0.25 * _FLOOR / torch.square(1.0 + away)
+    return found * (1.0 - _FLOOR) + 0.25 * _FLOOR / torch.square(1.0 + k.abs().float())
+
+
+def _between(low: Tensor, high: Tensor, width: Tensor, tail: Tensor) -> Tensor:
+    """The probability between, of one side at a time, so that small ones stay exact."""
+    near, far = torch.minimum(low.abs(), high.abs()), torch.maximum(low.abs(), high.abs())
+    apart = _beyond(near, width, tail) - _beyond(far, width, tail)
+    around = 1.0 - _beyond(near, width, tail) - _beyond(far, width, tail)
+    return torch.where(low * high < 0, around, apart)
 
 
 def _beyond(x: Tensor, width: Tensor, tail: Tensor) -> Tensor:
@@ -106,15 +123,6 @@ def _beyond(x: Tensor, width: Tensor, tail: Tensor) -> Tensor:
     heavy = heavy + 0.125 * torch.exp(-0.4 * math.sqrt(2.0) * t)
     light, broad = (1.0 - tail).clamp(0.0, 1.0), (tail - 1.0).clamp(0.0, 1.0)
     return light * gauss + (1.0 - light - broad) * laplace + broad * heavy
-
-
-def spans_of(
-    layout: Layout, train: Latents, step: float, rounding: Rounding
-) -> tuple[Inputs | None, ...]:
-    """What each latent looks at. Rows in a grid are patches of images, others windows."""
-    if train.y[0].ndim > 2:
-        return image_spans(train.coded(step, rounding)[:60_000])
-    return series_spans(layout)
 
 
 def train_contexts(
@@ -129,11 +137,22 @@ def train_contexts(
     combination of levels.
     """
     torch.manual_seed(seed)
-    spans = spans_of(layout, train, step, rounding)
-    examples = _examples(layout, spans, train, step, rounding, seed)
-    net = ContextNet(examples.x.shape[1], _places(layout, train, step, rounding))
+    symbols = train.symbols(step, rounding)
+    if symbols[0].ndim > 2:
+        # Rows in a grid are patches of images, others windows.
+        spans = image_spans(rows_of(symbols)[:_SOME_ROWS])
+    else:
+        spans = series_spans(layout)
+    taps: tuple[tuple[Tap, ...], ...] = tuple(() for _ in spans)
+    if symbols[0].ndim > 2:
+        # Not of windows: what foretells a coefficient there does so for a while (ETTh1 took 5 %
+        # more with taps than without).
+        taps = fit_taps(symbols, np.array([s is not None for s in spans]))
+    blank = _blank(spans, taps)
+    examples = _examples(layout, blank, train, step, rounding, seed)
+    net = ContextNet(examples.x.shape[1], _places(layout, rows_of(symbols)[:_SOME_ROWS]))
     descend(net, examples, seed)
-    return to_integers(net, spans)
+    return to_integers(net, blank)
 
 
 def descend(net: ContextNet, examples: Examples, seed: int) -> None:
@@ -141,6 +160,7 @@ def descend(net: ContextNet, examples: Examples, seed: int) -> None:
     optimiser = torch.optim.Adam(net.parameters(), _RATE)
     rng = np.random.default_rng(seed)
     x, k = torch.from_numpy(examples.x), torch.from_numpy(examples.k.astype(np.int64))
+    away = torch.from_numpy(examples.away.astype(np.int64))
     latent, weight = torch.from_numpy(examples.latent), torch.from_numpy(examples.weight)
     steps = int(np.clip(len(k) * _PASSES / _BATCH, *_STEPS))
     for i in range(steps):
@@ -148,14 +168,14 @@ def descend(net: ContextNet, examples: Examples, seed: int) -> None:
         for group in optimiser.param_groups:
             group["lr"] = _LAST_RATE + 0.5 * _RATE * (1.0 + math.cos(math.pi * i / steps))
         found = net(x[which].float() / 16.0, latent[which])
-        bits = -torch.log2(mass(k[which], found).clamp_min(1e-9))
+        bits = -torch.log2(mass(k[which], away[which], found).clamp_min(1e-9))
         loss = (bits * weight[which]).mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
 
-def to_integers(net: ContextNet, spans: tuple[Inputs | None, ...]) -> Contexts:
+def to_integers(net: ContextNet, blank: Contexts) -> Contexts:
     """The network in integers, its bank naming a table for every combination of levels."""
     scale = np.array([_WIDTHS, 1.0, _ZEROS])
     origin = np.array([_NARROWEST, 0.0, _LEAST_ZERO])
@@ -164,20 +184,18 @@ def to_integers(net: ContextNet, spans: tuple[Inputs | None, ...]) -> Contexts:
         out_biases = (net.out.bias + net.placed_out(net.places)).double().numpy()
         weights = net.seen.weight.double().numpy()
         out_weights = net.out.weight.double().numpy() * scale[:, None]
-    fixed = np.array([s is None for s in spans])
+    fixed = ~blank.contextual
     biases[fixed] = 0.0
     out = 2048.0 * (out_biases - origin) * scale
     out[fixed] = 0.0
     limit = float(WEIGHT_MAX)
-    return Contexts(
-        np.full(weights.shape[1], MAGNITUDE, np.uint8),
-        spans,
-        np.rint(128.0 * weights).clip(-limit, limit).astype(np.int16),
-        np.rint(2048.0 * biases).clip(-(2.0**24), 2.0**24).astype(np.int32),
-        np.rint(128.0 * out_weights).clip(-limit, limit).astype(np.int16),
-        np.rint(out).clip(-(2.0**28), 2.0**28).astype(np.int32),
-        SIZES,
-        np.arange(math.prod(SIZES), dtype=np.uint16),
+    return replace(
+        blank,
+        weights=np.rint(128.0 * weights).clip(-limit, limit).astype(np.int16),
+        biases=np.rint(2048.0 * biases).clip(-(2.0**24), 2.0**24).astype(np.int32),
+        out_weights=np.rint(128.0 * out_weights).clip(-limit, limit).astype(np.int16),
+        out_biases=np.rint(out).clip(-(2.0**28), 2.0**28).astype(np.int32),
+        bank=np.arange(blank.places, dtype=np.uint16),
     )
 
 
@@ -197,7 +215,7 @@ def fit_bank(
     """The tables of the bank, counted on training symbols and their louder and quieter copies, and
     those of latents without contexts; the contexts that name them. What is never used is left out.
     """
-    entries = math.prod(SIZES)
+    entries = contexts.places
     counts = np.zeros((entries, 2 * _REACH + 3))
     every = ContextModel(contexts, np.zeros(contexts.latents, np.uint16), _placeholders(entries))
     own = []
@@ -205,14 +223,19 @@ def fit_bank(
         if coded.weight == 1.0:
             own.append(coded.symbols)
         ordered = coded.rows.to_coded(coded.symbols.reshape(-1), contexts.latents)
-        index = every.select(ordered, coded.rows)
+        residuals, index = every.select(ordered, coded.rows)
         chosen = _ordered(contexts.contextual, coded.rows)
-        at = ordered[chosen].clip(-_REACH - 1, _REACH + 1).astype(np.int64) + _REACH + 1
+        at = residuals[chosen].clip(-_REACH - 1, _REACH + 1).astype(np.int64) + _REACH + 1
         places = index[chosen].astype(np.int64) * counts.shape[1] + at
         counts += coded.weight * np.bincount(places, minlength=counts.size).reshape(counts.shape)
-    used = np.flatnonzero(counts.sum(axis=1) > 0)
-    shapes = [cut(*_blended(counts[entry], int(entry))) for entry in used]
-    bank = _nearest(used)[contexts.bank.astype(np.int64)]
+    seen = counts.sum(axis=1)
+    used = np.flatnonzero(seen >= min(_LEAST_COUNT, seen.max()))
+    # What is rarely used is counted with the nearest that is not.
+    nearest = _nearest(used, entries)
+    merged = np.zeros((len(used), counts.shape[1]))
+    np.add.at(merged, nearest, counts)
+    shapes = [cut(*_blended(row, int(entry))) for row, entry in zip(merged, used, strict=True)]
+    bank = nearest[contexts.bank.astype(np.int64)]
     groups: list[Group] = []
     start = 0
     for group in layout.groups:
@@ -222,7 +245,9 @@ def fit_bank(
                 tables[0, k] = len(shapes)
                 column = np.concatenate([one[:, start + k] for one in own])
                 shapes.append(shape_of(column, layout.bands[int(band)]))
-        groups.append(Group(tables, group.quantisers.astype(np.uint8)))
+        # Taps foretell what neighbours predict otherwise.
+        kinds = group.quantisers.astype(np.uint8) & ~np.uint8(PREDICTED)
+        groups.append(Group(tables, kinds))
         start += len(group.bands)
     minima, weights = zip(*shapes, strict=True)
     named = replace(contexts, bank=bank.astype(np.uint16))
@@ -244,14 +269,11 @@ def _coded(
     """The training part and its copies, batch after batch; of a large one an even choice."""
     rng = np.random.default_rng(seed)
     latents = train.y[0].shape[-1]
-    predicted = np.flatnonzero(layout.quantisers & PREDICTED)
     total = sum(y.size for y in train.y)
     for y in _chosen(train.y, total):
         for copy in range(_COPIES + 1):
             scaled = y if copy == 0 else _gained(layout, y, rng)
             symbols = symbols_of(scaled, step, rounding, layout.quantisers)
-            if predicted.size and y.ndim == 4:
-                predict(symbols, predicted)
             rows = Rows.of(len(y), y.shape[1:-1], latents)
             yield _Coded(symbols.reshape(-1, latents), rows, 1.0 if copy == 0 else _COPY_WEIGHT)
 
@@ -262,7 +284,7 @@ def _chosen(batches: list[Array], total: int) -> Iterator[Array]:
         every = -(-total // _MOST_EXAMPLES)
         yield np.ascontiguousarray(batches[0][::every])
         return
-    yield from batches[:: -(-total // (4 * _MOST_EXAMPLES))]
+    yield from batches[:: -(-total // _MOST_EXAMPLES)]
 
 
 def _gained(layout: Layout, y: Array, rng: np.random.Generator) -> Array:
@@ -278,31 +300,22 @@ def _gained(layout: Layout, y: Array, rng: np.random.Generator) -> Array:
 
 
 def _examples(
-    layout: Layout,
-    spans: tuple[Inputs | None, ...],
-    train: Latents,
-    step: float,
-    rounding: Rounding,
-    seed: int,
+    layout: Layout, blank: Contexts, train: Latents, step: float, rounding: Rounding, seed: int
 ) -> Examples:
     """What the network learns from, at most some millions of symbols."""
-    latents = len(spans)
-    inputs = next(len(s) for s in spans if s is not None)
-    contexts = _blank(spans, inputs)
-    model = ContextModel(contexts, np.zeros(latents, np.uint16), _placeholders(math.prod(SIZES)))
+    latents = blank.latents
+    model = ContextModel(blank, np.zeros(latents, np.uint16), _placeholders(1))
     rng = np.random.default_rng(seed)
     share = min(1.0, _MOST_EXAMPLES / ((_COPIES + 1) * sum(y.size for y in train.y)))
-    parts: list[tuple[Array, Array, Array, Array]] = []
+    parts: list[tuple[Array, ...]] = []
     for coded in _coded(layout, train, step, rounding, seed):
         ordered = coded.rows.to_coded(coded.symbols.reshape(-1), latents)
-        chosen = _ordered(contexts.contextual, coded.rows) & (rng.random(ordered.size) < share)
+        chosen = _ordered(blank.contextual, coded.rows) & (rng.random(ordered.size) < share)
         which = np.tile(np.arange(latents, dtype=np.int32), len(coded.rows.base))
-        x = model.inputs(ordered, coded.rows)[chosen]
+        k, away, x = (a[chosen] for a in model.inputs(ordered, coded.rows))
         latent = coded.rows.to_coded(which, latents)[chosen].astype(np.int64)
-        weight = np.full(len(x), coded.weight, np.float32)
-        parts.append((x, ordered[chosen], latent, weight))
-    x, k, latent, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Examples(x, k, latent, weight)
+        parts.append((x, k, away, latent, np.full(len(x), coded.weight, np.float32)))
+    return Examples(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def _ordered(of_latents: Array, rows: Rows) -> Array:
@@ -311,18 +324,22 @@ def _ordered(of_latents: Array, rows: Rows) -> Array:
     return rows.to_coded(every, len(of_latents)).astype(bool)
 
 
-def _blank(spans: tuple[Inputs | None, ...], inputs: int) -> Contexts:
+def _blank(spans: tuple[Inputs | None, ...], taps: tuple[tuple[Tap, ...], ...]) -> Contexts:
     """Contexts that only look."""
     latents = len(spans)
+    inputs = next(len(s) for s in spans if s is not None)
+    kinds = np.full(inputs, MAGNITUDE, np.uint8)
+    kinds[-1] = MEAN
     return Contexts(
-        np.full(inputs, MAGNITUDE, np.uint8),
+        kinds,
         spans,
+        taps,
         np.zeros((1, inputs), np.int16),
         np.zeros((latents, 1), np.int32),
         np.zeros((HEADS, 1), np.int16),
         np.zeros((latents, HEADS), np.int32),
         SIZES,
-        np.zeros(math.prod(SIZES), np.uint16),
+        np.zeros(2 * PHASES * math.prod(SIZES), np.uint16),
     )
 
 
@@ -331,9 +348,8 @@ def _placeholders(count: int) -> Tables:
     return tables_from_counts([0] * count, [np.ones(2)] * count)
 
 
-def _places(layout: Layout, train: Latents, step: float, rounding: Rounding) -> Array:
-    """What is known of a latent before anything is decoded, (L, P)."""
-    rows = train.coded(step, rounding)[:60_000]
+def _places(layout: Layout, rows: Array) -> Array:
+    """What is known of a latent before anything is decoded, (L, P); rows: (R, L) symbols."""
     loud = np.log2(1.0 / 16 + np.abs(rows.astype(np.float64)).mean(axis=0))
     columns = [loud]
     lengths = [len(group.bands) for group in layout.groups]
@@ -349,20 +365,30 @@ def _blended(counts: Array, entry: int) -> tuple[Array, int, float]:
     """Counts (2 REACH + 3,), the first and the last of all beyond, and the fitted shape: mass,
     minimum and the share beyond.
     """
-    level = np.unravel_index(entry, SIZES)
+    *level, phase = (int(n) for n in np.unravel_index(entry, (*SIZES, 2 * PHASES)))
     parameters = (_NARROWEST + level[0] / _WIDTHS, level[1], _LEAST_ZERO + level[2] / _ZEROS)
     k = torch.arange(-_REACH, _REACH + 1)
-    shape = mass(k, torch.tensor([parameters], dtype=torch.float32).expand(len(k), 3)).numpy()
+    of_all = torch.tensor([parameters], dtype=torch.float32).expand(len(k), 3)
+    shape = mass(k, torch.full_like(k, phase), of_all).double().numpy()
     inside, total = counts[1:-1], counts.sum()
-    even = 0.5 * (inside + inside[::-1])
-    found = even + _SHAPE_WEIGHT * shape.astype(np.float64)
+    if phase % PHASES == 0:
+        inside = 0.5 * (inside + inside[::-1])
+    found = inside + _SHAPE_WEIGHT * shape
     beyond = (counts[0] + counts[-1]) / (total + _SHAPE_WEIGHT)
     return found / found.sum(), -_REACH, float(beyond)
 
 
-def _nearest(used: Array) -> Array:
-    """For each combination of levels the place among those used of the one most like it."""
-    levels = np.stack(np.unravel_index(np.arange(math.prod(SIZES)), SIZES), axis=1)
-    away = np.abs(levels[:, None] - levels[None, used]) * np.array([1.0, 1.0, 0.7])
-    found: Array = away.sum(axis=2).argmin(axis=1)
+def _nearest(used: Array, entries: int) -> Array:
+    """For each combination of levels and phase the place among those used of the one most like
+    it, of the same phase where there is one.
+    """
+    levels = np.stack(np.unravel_index(np.arange(entries), (*SIZES, 2 * PHASES)), axis=1)
+    found = np.empty(entries, np.int64)
+    for phase in range(2 * PHASES):
+        which = np.flatnonzero(levels[:, 3] == phase)
+        among = np.flatnonzero(levels[used, 3] == phase)
+        if not among.size:
+            among = np.arange(len(used))
+        apart = np.abs(levels[which, None, :3] - levels[None, used[among], :3])
+        found[which] = among[(apart * np.array([1.0, 1.0, 0.7])).sum(axis=2).argmin(axis=1)]
     return found

@@ -105,26 +105,36 @@ def choose_entropy(
     if layout is None or not np.isfinite(bits) or sum(y.size for y in train.y) < _LEAST_SYMBOLS:
         return best
     contexts = train_contexts(layout, train, step, rounding)
+    first = _counted(layout, contexts, train, step, _DEAD_ZONE)
     for weight in _WEIGHTS:
-        tried = with_contexts(layout, contexts, train, step, weight)
+        tried = replace(first, rate_weight=weight)
         fitted = fit_step(validation, bound, scale, tried.how, near=True, start=step)
         if fitted is None:
             continue
         bits_then = tried.bits(validation, fitted[0])
         if bits_then < bits:
-            best, bits = tried, bits_then
-    return best
+            best, bits, step = tried, bits_then, fitted[0]
+    if best.contexts is None:
+        return best
+    # What validation samples have decided they may teach too.
+    again = _counted(layout, contexts, train.joined(validation), step, best.how)
+    return replace(again, rate_weight=best.rate_weight)
 
 
 def with_contexts(
     layout: Layout, contexts: Contexts, train: Latents, step: float, weight: float
 ) -> Entropy:
     """Tables of contexts, counted on training latents at this step."""
-    contexts = unnamed(contexts)
-    selection, tables, named = fit_bank(layout, contexts, train, step, _DEAD_ZONE)
-    first = Entropy(selection, tables, named, NEAREST, weight)
-    selection, tables, named = fit_bank(layout, contexts, train, step, first.how)
-    return replace(first, selection=selection, tables=tables, contexts=named)
+    first = _counted(layout, contexts, train, step, _DEAD_ZONE)
+    again = _counted(layout, contexts, train, step, replace(first, rate_weight=weight).how)
+    return replace(again, rate_weight=weight)
+
+
+def _counted(
+    layout: Layout, contexts: Contexts, train: Latents, step: float, how: Rounding
+) -> Entropy:
+    selection, tables, named = fit_bank(layout, unnamed(contexts), train, step, how)
+    return Entropy(selection, tables, named)
 
 
 def coded_entropy(members: dict[str, bytes], rounding: float, rate_weight: float) -> Entropy:

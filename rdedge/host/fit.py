@@ -113,6 +113,13 @@ class Latents:
         x, y = [self.x[0][which]], [self.y[0][which]]
         return Latents(y, x, self.synthesis, self.quantisers)
 
+    def joined(self, other: Latents) -> Latents:
+        """Both, of samples of one kind."""
+        y, x = [*self.y, *other.y], [*self.x, *other.x]
+        if self.y[0].ndim == 2:
+            y, x = [np.concatenate(y)], [np.concatenate(x)]
+        return Latents(y, x, self.synthesis, self.quantisers)
+
     @property
     def count(self) -> int:
         return len(self.x[0]) if len(self.x) == 1 else len(self.x)

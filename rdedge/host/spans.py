@@ -37,7 +37,8 @@ def series_spans(layout: Layout) -> tuple[Inputs | None, ...]:
                     tuple(_beside(0, at, k, side, 1, length) for at in channel) for side in _SIDES
                 ]
             inputs.append(tuple(_beside(0, at, k, 1, 1, length) for at in before))
-            found.append(tuple(inputs))
+            # The last is the mean's.
+            found.append((*inputs, ()))
         if not exact:
             mixed.append(first)
         first += length
@@ -59,7 +60,7 @@ def image_spans(rows: Array) -> tuple[Inputs | None, ...]:
         for count in _ALIKE:
             inputs.append(tuple((0, int(j), 1) for j in alike[k][at : at + count]))
             at += count
-        found.append(tuple(inputs))
+        found.append((*inputs, ()))
     return tuple(found)
 
 
