@@ -52,7 +52,9 @@ class SymbolCodec:
         if index is None:
             index = selection.selectors if len(selection.selectors) else _NO_CLASSES
         self.coder = Coder(tables, index, backend)
-        self.contexts = None
+        self.contexts: ContextModel | None = None
+        # The last symbols that were lowered, their grid, and how they are coded.
+        self._lowered: tuple[Array, tuple[int, ...], Array, Array] | None = None
         if contexts is not None:
             self.contexts = ContextModel(contexts, index, tables, numpy=self.numpy)
 
@@ -103,6 +105,9 @@ class SymbolCodec:
         the coder's own.
         """
         if self.contexts is not None:
+            known = self._lowered
+            if known and known[1] == grid and np.array_equal(known[0], symbols):
+                return known[2], known[3]
             return self.contexts.select(*self._ordered(symbols, grid))
         rows = symbols.size // self.latents
         choices = 0 if self.fixed else rows * self.selector.choices
@@ -139,12 +144,14 @@ class SymbolCodec:
         of that shape. weight: of a bit, in squared steps.
         """
         assert self.contexts is not None
-        coded, rows = self._ordered(symbols, grid)
+        ordered, rows = self._ordered(symbols, grid)
         in_order = rows.to_coded(np.ascontiguousarray(scaled, np.float32), self.latents)
-        self.contexts.lower(coded, in_order, self.free, weight, rows)
-        found = rows.to_natural(coded, self.latents)
+        coded, index = self.contexts.lower(ordered, in_order, self.free, weight, rows)
+        found = rows.to_natural(ordered, self.latents)
         if grid and self.predicted.size:
             restore(found.reshape(-1, *grid, self.latents), self.predicted, self.numpy)
+        # What is lowered is mostly packed next.
+        self._lowered = (found.copy(), grid, coded, index)
         return found
 
     def unpack(self, packet: Packet, grid: tuple[int, ...] = ()) -> Array:

@@ -9,6 +9,7 @@
 #define SIGNED_MAX 127
 #define ACTIVATION_MAX 4095
 #define TAP_MAX 8191
+#define LANES 8 /* numbers that are multiplied side by side */
 #define PHASES 4 /* quarters of a step that a mean lies beyond a whole one */
 #define NO_ZERO 4 /* added to the phase where the mean is a step or more away from zero */
 
@@ -34,9 +35,9 @@ typedef struct {
     uint64_t taps_first;  /* int32_t[L + 1] */
     uint64_t taps;        /* Tap[] */
     uint64_t kinds;       /* uint8_t[F]: 0 a magnitude, 1 the mean's */
-    uint64_t weights;     /* int16_t[H * F] */
+    uint64_t weights;     /* int16_t[H * F'], F' and H' rounded up to LANES, with zeros */
     uint64_t biases;      /* int32_t[L * H] */
-    uint64_t out_weights; /* int16_t[3 * H] */
+    uint64_t out_weights; /* int16_t[3 * H'] */
     uint64_t out_biases;  /* int32_t[L * 3] */
     uint64_t bank;        /* uint16_t[sizes[0] * sizes[1] * sizes[2] * 2 PHASES] */
     uint64_t logarithms;  /* uint8_t[16 * MAGNITUDE_MAX + 1] */
@@ -118,13 +119,28 @@ INLINE int32_t restored(int32_t coded, const Mean *mean, int64_t i)
     return (int32_t)(mean->sign[i] < 0 ? 0 - q : q);
 }
 
-/* Input f of latent k for rows r to r + n, to x. */
-static void look(const Contexts *c, const Rows *rows, const int32_t *coded, const Mean *mean,
+INLINE int64_t padded(int64_t count)
+{
+    return (count + LANES - 1) / LANES * LANES;
+}
+
+/* Of n products, n a multiple of LANES: a form that compilers make vectors of. */
+INLINE int32_t dot(const int16_t *a, const int16_t *b, int64_t n)
+{
+    int32_t sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+/* Input f of latent k for rows r to r + n, to x. sums: of magnitudes of the latents before each, as
+   they are coded, int32_t[rows * (L + 1)]: a span is a difference of two. */
+static void look(const Contexts *c, const Rows *rows, const int32_t *sums, const Mean *mean,
                  int64_t k, int64_t f, int64_t r, int64_t n, int32_t *x)
 {
-    const int64_t *base = AT(int64_t, rows->base), *stride = AT(int64_t, rows->stride);
     const int32_t *first = AT(int32_t, c->spans_first) + k * c->inputs + f;
     const uint8_t *logarithms = AT(uint8_t, c->logarithms);
+    const int64_t length = c->latents + 1;
     int32_t counts[BLOCK];
     if (AT(uint8_t, c->kinds)[f]) {
         for (int64_t i = 0; i < n; i++)
@@ -136,24 +152,14 @@ static void look(const Contexts *c, const Rows *rows, const int32_t *coded, cons
         x[i] = counts[i] = 0;
     for (int32_t s = first[0]; s < first[1]; s++) {
         const Span span = AT(Span, c->spans)[s];
-        if (span.direction == 0) {
-            const int32_t *q = coded + base[r] + span.first * stride[r];
-            for (int32_t j = 0; j < span.count; j++, q += stride[r])
-                for (int64_t i = 0; i < n; i++)
-                    x[i] += magnitude(q[i]);
-            for (int64_t i = 0; i < n; i++)
-                counts[i] += span.count;
-            continue;
-        }
         const int32_t *neighbours =
             AT(int32_t, rows->neighbours) + (span.direction - 1) * rows->rows + r;
         for (int64_t i = 0; i < n; i++) {
-            int32_t other = neighbours[i];
+            int64_t other = span.direction ? neighbours[i] : r + i;
             if (other < 0)
                 continue;
-            const int32_t *q = coded + base[other] + span.first * stride[other];
-            for (int32_t j = 0; j < span.count; j++, q += stride[other])
-                x[i] += magnitude(*q);
+            const int32_t *sum = sums + other * length + span.first;
+            x[i] += sum[span.count] - sum[0];
             counts[i] += span.count;
         }
     }
@@ -162,10 +168,22 @@ static void look(const Contexts *c, const Rows *rows, const int32_t *coded, cons
             x[i] = logarithms[(uint32_t)x[i] * (65536u / (uint32_t)counts[i]) >> 12];
 }
 
-/* Means and tables of latent k in rows r to r + n of one front, n at most BLOCK. symbols, coded: as
-   they are, and as they are coded, of all that is known. */
+/* Notes what latent k in rows r to r + n is coded as. */
+static void note(const Contexts *c, const int32_t *coded, int64_t k, int64_t r, int64_t n,
+                 int32_t *sums)
+{
+    int32_t *sum = sums + r * (c->latents + 1) + k;
+    for (int64_t i = 0; i < n; i++, sum += c->latents + 1) {
+        if (k == 0)
+            sum[0] = 0;
+        sum[1] = sum[0] + magnitude(coded[i]);
+    }
+}
+
+/* Means and tables of latent k in rows r to r + n of one front, n at most BLOCK, by symbols and sums
+   of what is known. */
 static void select_tables(const Contexts *c, const Rows *rows, const int32_t *symbols,
-                          const int32_t *coded, int64_t k, int64_t r, int64_t n, Mean *mean,
+                          const int32_t *sums, int64_t k, int64_t r, int64_t n, Mean *mean,
                           uint16_t *index)
 {
     foretell(c, rows, symbols, k, r, n, mean);
@@ -174,34 +192,31 @@ static void select_tables(const Contexts *c, const Rows *rows, const int32_t *sy
             index[i] = AT(uint16_t, c->fixed)[k];
         return;
     }
-    int32_t x[INPUTS_MAX][BLOCK], out[3][BLOCK], sums[BLOCK];
-    for (int64_t f = 0; f < c->inputs; f++)
-        look(c, rows, coded, mean, k, f, r, n, x[f]);
-    for (int o = 0; o < 3; o++)
+    int16_t x[BLOCK][INPUTS_MAX], activations[HIDDEN_MAX];
+    int32_t column[BLOCK];
+    const int64_t inputs = padded(c->inputs), hidden = padded(c->hidden);
+    for (int64_t f = 0; f < inputs; f++) {
+        if (f < c->inputs)
+            look(c, rows, sums, mean, k, f, r, n, column);
         for (int64_t i = 0; i < n; i++)
-            out[o][i] = AT(int32_t, c->out_biases)[3 * k + o] + 1024;
-    for (int64_t h = 0; h < c->hidden; h++) {
-        const int16_t *weights = AT(int16_t, c->weights) + h * c->inputs;
-        const int32_t bias = AT(int32_t, c->biases)[k * c->hidden + h];
-        for (int64_t i = 0; i < n; i++)
-            sums[i] = bias;
-        for (int64_t f = 0; f < c->inputs; f++)
-            for (int64_t i = 0; i < n; i++)
-                sums[i] += weights[f] * x[f][i];
-        for (int64_t i = 0; i < n; i++) {
-            int32_t sum = sums[i] > 0 ? sums[i] >> 7 : 0;
-            sums[i] = sum < ACTIVATION_MAX ? sum : ACTIVATION_MAX;
-        }
-        for (int o = 0; o < 3; o++) {
-            const int32_t weight = AT(int16_t, c->out_weights)[o * c->hidden + h];
-            for (int64_t i = 0; i < n; i++)
-                out[o][i] += weight * sums[i];
-        }
+            x[i][f] = f < c->inputs ? (int16_t)column[i] : 0;
     }
+    for (int64_t h = c->hidden; h < hidden; h++)
+        activations[h] = 0;
     for (int64_t i = 0; i < n; i++) {
+        const int16_t *weights = AT(int16_t, c->weights);
+        const int32_t *biases = AT(int32_t, c->biases) + k * c->hidden;
+        for (int64_t h = 0; h < c->hidden; h++) {
+            int32_t sum = biases[h] + dot(weights + h * inputs, x[i], inputs);
+            sum = sum > 0 ? sum >> 7 : 0;
+            activations[h] = (int16_t)(sum < ACTIVATION_MAX ? sum : ACTIVATION_MAX);
+        }
         int64_t place = 0;
         for (int o = 0; o < 3; o++) {
-            int64_t level = out[o][i] > 0 ? out[o][i] >> 11 : 0;
+            const int16_t *out_weights = AT(int16_t, c->out_weights) + o * hidden;
+            int32_t sum = AT(int32_t, c->out_biases)[3 * k + o] + 1024;
+            sum += dot(out_weights, activations, hidden);
+            int64_t level = sum > 0 ? sum >> 11 : 0;
             place = place * c->sizes[o] + (level < c->sizes[o] ? level : c->sizes[o] - 1);
         }
         place = 2 * PHASES * place + mean->away[i] % PHASES;
@@ -225,7 +240,8 @@ static void select_tables(const Contexts *c, const Rows *rows, const int32_t *sy
 /* The inputs of all latents in the order in which they are coded, inputs[rows * L * F], the symbols
    as they are coded, and how far their means are from zero: what a network is trained on. */
 EXPORT void rdedge_context_inputs(const Contexts *c, const Rows *rows, const int32_t *symbols,
-                                  int32_t *coded, int32_t *away, int16_t *inputs)
+                                  int32_t *sums, int32_t *coded, int32_t *away,
+                                  int16_t *inputs)
 {
     Mean mean;
     int32_t x[BLOCK];
@@ -233,7 +249,7 @@ EXPORT void rdedge_context_inputs(const Contexts *c, const Rows *rows, const int
     EACH_BLOCK(c, rows, {
         foretell(c, rows, symbols, k, r, n, &mean);
         for (int64_t f = 0; f < c->inputs; f++) {
-            look(c, rows, coded, &mean, k, f, r, n, x);
+            look(c, rows, sums, &mean, k, f, r, n, x);
             for (int64_t i = 0; i < n; i++)
                 inputs[(at + i) * c->inputs + f] = (int16_t)x[i];
         }
@@ -241,27 +257,31 @@ EXPORT void rdedge_context_inputs(const Contexts *c, const Rows *rows, const int
             coded[at + i] = residual(symbols[at + i], &mean, i);
             away[at + i] = mean.away[i];
         }
+        note(c, coded + at, k, r, n, sums);
         at += n;
     });
 }
 
 /* Symbols as they are coded, and the table of each; all in the order of coding. */
 EXPORT void rdedge_context_tables(const Contexts *c, const Rows *rows, const int32_t *symbols,
-                                  int32_t *coded, uint16_t *index)
+                                  int32_t *sums, int32_t *coded, uint16_t *index)
 {
     Mean mean;
     int64_t at = 0;
     EACH_BLOCK(c, rows, {
-        select_tables(c, rows, symbols, coded, k, r, n, &mean, index + at);
+        select_tables(c, rows, symbols, sums, k, r, n, &mean, index + at);
         for (int64_t i = 0; i < n; i++)
             coded[at + i] = residual(symbols[at + i], &mean, i);
+        note(c, coded + at, k, r, n, sums);
         at += n;
     });
 }
 
-/* Decodes all latents, in that order, from a stream that was started on. coded: room for as many. */
+/* Decodes all latents, in that order, from a stream that was started on. coded: room for as many;
+   sums: for rows * (L + 1), here and below. */
 EXPORT void rdedge_context_decode(const Contexts *c, const Rows *rows, Decoding *decoding,
-                                  const Model *model, int32_t *coded, int32_t *symbols)
+                                  const Model *model, int32_t *sums, int32_t *coded,
+                                  int32_t *symbols)
 {
     Mean mean;
     uint16_t index[BLOCK];
@@ -269,11 +289,12 @@ EXPORT void rdedge_context_decode(const Contexts *c, const Rows *rows, Decoding 
     int64_t at = 0;
     chosen.index = (uint64_t)(uintptr_t)index;
     EACH_BLOCK(c, rows, {
-        select_tables(c, rows, symbols, coded, k, r, n, &mean, index);
+        select_tables(c, rows, symbols, sums, k, r, n, &mean, index);
         chosen.period = n;
         rdedge_rans_decode_some(decoding, &chosen, n, coded + at);
         for (int64_t i = 0; i < n; i++)
             symbols[at + i] = restored(coded[at + i], &mean, i);
+        note(c, coded + at, k, r, n, sums);
         at += n;
     });
 }
@@ -317,19 +338,20 @@ static int32_t lowered(const Table *table, const int32_t *costs, float scaled, d
    2^-20 bits, in squared steps. coded, index: of the result. */
 EXPORT void rdedge_context_quantise(const Contexts *c, const Rows *rows, const Table *tables,
                                     const int32_t *costs, const float *scaled, const uint8_t *free,
-                                    double weight, int32_t *symbols, int32_t *coded,
-                                    uint16_t *index)
+                                    double weight, int32_t *symbols, int32_t *sums,
+                                    int32_t *coded, uint16_t *index)
 {
     Mean mean;
     int64_t at = 0;
     EACH_BLOCK(c, rows, {
-        select_tables(c, rows, symbols, coded, k, r, n, &mean, index + at);
+        select_tables(c, rows, symbols, sums, k, r, n, &mean, index + at);
         for (int64_t i = 0; i < n; i++) {
             if (free[k])
                 symbols[at + i] = lowered(tables + index[at + i], costs, scaled[at + i], weight,
                                           symbols[at + i], &mean, i);
             coded[at + i] = residual(symbols[at + i], &mean, i);
         }
+        note(c, coded + at, k, r, n, sums);
         at += n;
     });
 }

@@ -32,10 +32,16 @@ __all__ = ["ContextModel"]
 _TAP = np.dtype([("direction", "<i4"), ("latent", "<i4"), ("weight", "<i4")])
 _SPAN = np.dtype([("direction", "<i4"), ("first", "<i4"), ("count", "<i4")])
 _VARINT_BYTE = 8 << 20
+_LANES = 8
 
 Index = NDArray[np.uint16]
 Int32s = NDArray[np.int32]
 Floats = NDArray[np.float32]
+
+
+def _padded(weights: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Rows filled up with zeros to a multiple of what context.c multiplies side by side."""
+    return np.pad(weights, ((0, 0), (0, -weights.shape[1] % _LANES)))
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,8 @@ class ContextModel:
         if self._library is not None:
             symbols = np.ascontiguousarray(symbols)
             at, keep = self._rows_at(rows)
-            arrays = (symbols.ctypes.data, coded.ctypes.data, index.ctypes.data)
+            sums = self._sums(rows)
+            arrays = [a.ctypes.data for a in (symbols, sums, coded, index)]
             self._library.context_tables(self._at, at, *arrays)
             del keep
             return coded, index
@@ -122,7 +129,8 @@ class ContextModel:
         if self._library is not None:
             symbols = np.ascontiguousarray(symbols)
             at, keep = self._rows_at(rows)
-            arrays = [a.ctypes.data for a in (symbols, coded, away, found)]
+            sums = self._sums(rows)
+            arrays = [a.ctypes.data for a in (symbols, sums, coded, away, found)]
             self._library.context_inputs(self._at, at, *arrays)
             del keep
         else:
@@ -135,8 +143,8 @@ class ContextModel:
 
     def lower(
         self, symbols: Int32s, scaled: Floats, free: NDArray[np.bool_], weight: float, rows: Rows
-    ) -> None:
-        """Lower symbols in place where that is worth it.
+    ) -> tuple[Int32s, Index]:
+        """Lower symbols in place where that is worth it; returns what select gives of the result.
 
         One latent after the other: the nearest symbol, the next nearer to zero and zero are
         weighed by squared error + weight * bits, with the table that those before it select
@@ -150,7 +158,7 @@ class ContextModel:
         if self._library is not None:
             at, keep = self._rows_at(rows)
             of_free = free.astype(np.uint8)
-            layout, costs = self.tables.layout, self._costs
+            layout, costs, sums = self.tables.layout, self._costs, self._sums(rows)
             scaled = np.ascontiguousarray(scaled, np.float32)
             self._library.context_quantise(
                 self._at,
@@ -161,18 +169,20 @@ class ContextModel:
                 of_free.ctypes.data,
                 per_unit,
                 symbols.ctypes.data,
+                sums.ctypes.data,
                 coded.ctypes.data,
                 index.ctypes.data,
             )
             del keep
-            return
+            return coded, index
         for front, k, places in self._steps(rows):
             mean = self._mean(symbols, rows, front, k)
-            tables = self._tables_of(coded, rows, front, k, mean)
+            index[places] = tables = self._tables_of(coded, rows, front, k, mean)
             if free[k]:
                 some = self._lowered(symbols[places], scaled[places], tables, per_unit, mean)
                 symbols[places] = some
             coded[places] = mean.residual(symbols[places])
+        return coded, index
 
     def decode(
         self, coder: Coder, latents: bytes, escapes: bytes, lanes: int, rows: Rows
@@ -184,10 +194,11 @@ class ContextModel:
             at, keep = self._rows_at(rows)
             of_context = self._at
 
-            symbols = np.empty(count, np.int32)
+            symbols, sums = np.empty(count, np.int32), self._sums(rows)
+            room = sums.ctypes.data, symbols.ctypes.data
 
             def in_c(library: native.Library, decoding: object, model: int, to: int) -> None:
-                library.context_decode(of_context, at, decoding, model, to, symbols.ctypes.data)
+                library.context_decode(of_context, at, decoding, model, room[0], to, room[1])
 
             coder.decode_by(latents, escapes, count, lanes, least, in_c)
             del keep
@@ -216,6 +227,10 @@ class ContextModel:
             yield places, tables
             symbols[places] = mean.restored(seen[0][places])
 
+    def _sums(self, rows: Rows) -> Int32s:
+        """Room for sums of magnitudes."""
+        return np.empty(len(rows.base) * (self.latents + 1), np.int32)
+
     @cached_property
     def _costs(self) -> Int32s:
         return self.tables.costs.astype(np.int32)
@@ -240,9 +255,9 @@ class ContextModel:
             np.concatenate([[0], np.cumsum([len(t) for t in c.taps])]).astype(np.int32),
             np.array([t for taps in c.taps for t in taps] or [(0, 0, 0)], _TAP),
             np.ascontiguousarray(c.kinds),
-            np.ascontiguousarray(c.weights),
+            _padded(c.weights),
             np.ascontiguousarray(c.biases),
-            np.ascontiguousarray(c.out_weights),
+            _padded(c.out_weights),
             np.ascontiguousarray(c.out_biases),
             np.ascontiguousarray(c.bank),
             self._logarithms,

@@ -140,7 +140,9 @@ def test_lowered_symbols_are_alike_and_worth_it(seed: int, weight: float) -> Non
     found = []
     for numpy in (False, True):
         model, lowered = ContextModel(contexts, fixed, tables, numpy=numpy), coded.copy()
-        model.lower(lowered, scaled, free, weight, rows)
+        of_lowered = model.lower(lowered, scaled, free, weight, rows)
+        again = model.select(lowered, rows)
+        assert all((a == b).all() for a, b in zip(of_lowered, again, strict=True))
         found.append(lowered)
     assert (found[0] == found[1]).all()
     assert (np.abs(found[0]) <= np.abs(coded)).all()
@@ -190,3 +192,26 @@ def test_fronts_never_look_ahead() -> None:
         assert (front[rows.neighbours[there]] < own[there]).all()
         places = rows.base[:, None] + np.arange(3) * rows.stride[:, None]
         assert sorted(places.reshape(-1)) == list(range(len(rows.base) * 3))
+
+
+def test_the_vector_of_the_format_page() -> None:
+    contexts = Contexts(
+        np.array([0], np.uint8),
+        (None, (((0, 0, 1),),), (((0, 0, 2),),)),
+        ((), (), ((0, 1, 256),)),
+        np.array([[128]], np.int16),
+        np.zeros((3, 1), np.int32),
+        np.array([[128], [0], [0]], np.int16),
+        np.zeros((3, 3), np.int32),
+        (8, 1, 1),
+        np.arange(64, dtype=np.uint16),
+    )
+    fixed = np.array([64, 0, 0], np.uint16)
+    for numpy in (False, True):
+        model = ContextModel(contexts, fixed, bank_of(64), numpy=numpy)
+        coded, index = model.select(np.array([5, -3, 2], np.int32), Rows.of(1, (), 3))
+        assert coded.tolist() == [5, -3, -5]
+        assert index.tolist() == [64, 24, 20]
+        _, away, inputs = model.inputs(np.array([5, -3, 2], np.int32), Rows.of(1, (), 3))
+        assert away.tolist() == [0, 0, 12]
+        assert inputs.tolist() == [[0], [40], [36]]
