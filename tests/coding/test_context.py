@@ -3,90 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdedge.coding.context import DIRECTIONS, PHASES, Contexts, Rows, logarithms
+from rdedge.coding.context import Contexts, Rows, logarithms
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.rans import Coder
-from rdedge.coding.tables import Tables, tables_from_counts
+from rdedge.coding.tables import Tables
 from rdedge.errors import FormatError
-
-
-def bank_of(places: int) -> Tables:
-    """Two-sided geometric tables, ever wider; one more for latents that have a fixed one."""
-    k = np.arange(-6, 7)
-    weights = [np.append(0.3 + 0.05 * t * 0.9 ** np.abs(k), 0.01) for t in range(places + 1)]
-    return tables_from_counts([-6] * (places + 1), weights)
-
-
-def random_contexts(rng: np.random.Generator, latents: int, *, image: bool) -> Contexts:
-    inputs, hidden, sizes = int(rng.integers(1, 7)), int(rng.integers(1, 9)), (4, 2, 3)
-    spans = []
-    for k in range(latents):
-        if rng.random() < 0.2:
-            spans.append(None)
-            continue
-        of_latent = []
-        for _ in range(inputs):
-            found = []
-            for _ in range(int(rng.integers(0, 4))):
-                direction = int(rng.integers(0, len(DIRECTIONS))) if image else 0
-                most = k if direction == 0 else latents
-                if most:
-                    first = int(rng.integers(0, most))
-                    found.append((direction, first, int(rng.integers(1, most - first + 1))))
-            of_latent.append(tuple(found))
-        spans.append(tuple(of_latent))
-    fixed = np.array([s is None for s in spans])
-    taps = []
-    for k in range(latents):
-        found = []
-        for _ in range(0 if fixed[k] else int(rng.integers(0, 5))):
-            direction = int(rng.integers(0, len(DIRECTIONS))) if image else 0
-            most = k if direction == 0 else latents
-            if most:
-                found.append((direction, int(rng.integers(0, most)), int(rng.integers(-300, 301))))
-        taps.append(tuple(found))
-    biases = rng.integers(-40000, 40000, (latents, hidden)).astype(np.int32)
-    out_biases = rng.integers(-4000, 8000, (latents, 3)).astype(np.int32)
-    biases[fixed] = out_biases[fixed] = 0
-    return Contexts(
-        rng.integers(0, 2, inputs).astype(np.uint8),
-        tuple(spans),
-        tuple(taps),
-        rng.integers(-4095, 4096, (hidden, inputs)).astype(np.int16),
-        biases,
-        rng.integers(-60, 61, (3, hidden)).astype(np.int16),
-        out_biases,
-        sizes,
-        rng.integers(0, 24, 24 * 2 * PHASES).astype(np.uint16),
-    )
-
-
-def case(seed: int) -> tuple[Contexts, Tables, np.ndarray, Rows, np.ndarray]:
-    """Contexts, tables, fixed tables, rows and symbols in the order of coding."""
-    rng = np.random.default_rng(seed)
-    latents = int(rng.integers(1, 12))
-    image = bool(rng.random() < 0.6)
-    grid = (int(rng.integers(1, 6)), int(rng.integers(1, 6))) if image else ()
-    count = int(rng.integers(1, 5)) if image else int(rng.integers(1, 100))
-    rows = Rows.of(count, grid, latents)
-    scale = float(rng.choice([0.3, 2.0, 60.0]))
-    symbols = np.rint(rng.laplace(0, scale, len(rows.base) * latents)).astype(np.int32)
-    if rng.random() < 0.3:
-        symbols[rng.integers(0, symbols.size)] = rng.choice([-(2**31), 2**31 - 1])
-    contexts = random_contexts(rng, latents, image=image)
-    return contexts, bank_of(24), np.full(latents, 24, np.uint16), rows, symbols
+from tests.coding.context_cases import bank_of, case
+from tests.golden import make_contexts as golden
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_c_and_numpy_select_and_decode_alike(seed: int) -> None:
-    contexts, tables, fixed, rows, symbols = case(seed)
+    one = case(seed)
+    contexts, tables, fixed, rows = one.contexts, one.tables, one.fixed, one.rows
+    symbols = one.symbols
     models = [ContextModel(contexts, fixed, tables, numpy=numpy) for numpy in (False, True)]
     ordered = rows.to_coded(symbols, contexts.latents)
     assert (rows.to_natural(ordered, contexts.latents) == symbols).all()
@@ -109,7 +47,9 @@ def test_c_and_numpy_select_and_decode_alike(seed: int) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 400))
 def test_a_damaged_stream_is_refused_by_both_alike(seed: int, place: int) -> None:
-    contexts, tables, fixed, rows, symbols = case(seed)
+    one = case(seed)
+    contexts, tables, fixed, rows = one.contexts, one.tables, one.fixed, one.rows
+    symbols = one.symbols
     ordered = rows.to_coded(symbols, contexts.latents)
     models = [ContextModel(contexts, fixed, tables, numpy=numpy) for numpy in (False, True)]
     coded, index = models[0].select(ordered, rows)
@@ -132,7 +72,9 @@ def test_a_damaged_stream_is_refused_by_both_alike(seed: int, place: int) -> Non
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 3))
 def test_lowered_symbols_are_alike_and_worth_it(seed: int, weight: float) -> None:
-    contexts, tables, fixed, rows, symbols = case(seed)
+    one = case(seed)
+    contexts, tables, fixed, rows = one.contexts, one.tables, one.fixed, one.rows
+    symbols = one.symbols
     rng = np.random.default_rng(seed)
     coded = rows.to_coded(symbols.clip(-1000, 1000), contexts.latents)
     scaled = (coded + rng.uniform(-0.5, 0.5, coded.size)).astype(np.float32)
@@ -152,7 +94,7 @@ def test_lowered_symbols_are_alike_and_worth_it(seed: int, weight: float) -> Non
 
 def test_the_bytes_come_back() -> None:
     for seed in range(40):
-        contexts = case(seed)[0]
+        contexts = case(seed).contexts
         data = contexts.to_bytes()
         again = Contexts.from_bytes(data)
         assert again.to_bytes() == data
@@ -215,3 +157,21 @@ def test_the_vector_of_the_format_page() -> None:
         _, away, inputs = model.inputs(np.array([5, -3, 2], np.int32), Rows.of(1, (), 3))
         assert away.tolist() == [0, 0, 12]
         assert inputs.tolist() == [[0], [40], [36]]
+
+
+@pytest.mark.parametrize("line", golden.PATH.read_text().splitlines())
+def test_what_was_coded_once_is_decoded_and_coded_alike(line: str) -> None:
+    kept = json.loads(line)
+    contexts = Contexts.from_bytes(bytes.fromhex(kept["contexts"]))
+    tables = Tables.from_bytes(bytes.fromhex(kept["tables"]))
+    fixed, symbols = np.array(kept["fixed"], np.uint16), np.array(kept["symbols"], np.int32)
+    rows = Rows.of(kept["count"], tuple(kept["grid"]), contexts.latents)
+    latents, escapes = (bytes.fromhex(kept[name]) for name in ("latents", "escapes"))
+    for numpy, backend in ((False, "c"), (True, "numpy")):
+        model = ContextModel(contexts, fixed, tables, numpy=numpy)
+        coder = Coder(tables, np.zeros(1, np.uint16), backend)
+        decoded = model.decode(coder, latents, escapes, 1, rows)
+        assert (rows.to_natural(decoded, contexts.latents) == symbols).all()
+        coded, index = model.select(rows.to_coded(symbols, contexts.latents), rows)
+        again = coder.encode(coded, 1, index)
+        assert (again.latents, again.escapes) == (latents, escapes)

@@ -45,6 +45,14 @@ PACKETS = {
     "packet-escapes": Packet(KEY, ONE, {**SYMBOLS, Stream.ESCAPES: bytes.fromhex("00ac02")}),
     "packet-empty-latents": Packet(KEY, ONE, {Stream.LATENTS: b""}),
     "packet-mask": Packet(KEY, (Run(0, 0, 3),), {**SYMBOLS, Stream.MASK: write_mask(MASK)}),
+    "packet-one-run": Packet(KEY, (Run(0, 3, 5),), SYMBOLS),
+    "packet-fallback": Packet(KEY, (Run(2, 7, 4),), {Stream.FALLBACK: bytes(range(20))}),
+    "packet-gated-mixed": Packet(
+        KEY,
+        (Run(0, 0, 2), Run(1, 9, 1), Run(0, 2, 1)),
+        {**SYMBOLS, Stream.FALLBACK: b"four", Stream.DIGEST: bytes(range(8))},
+        gated=True,
+    ),
     "packet-times": Packet(KEY, (Run(0, 0, 3),), {**SYMBOLS, Stream.TIMES: write_times(TIMES)}),
 }
 
