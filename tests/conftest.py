@@ -65,7 +65,7 @@ def series_run(series_csv: Path) -> Path:
     folder = series_csv.parent / "run"
     train(
         series_csv,
-        max_distortion=0.05,
+        max_distortion=0.02,
         metric="nrmse",
         window=plant.WINDOW,
         model="linear",

@@ -21,6 +21,8 @@ Keeps = Callable[[Array, Array], Array]
 # Levels: eighths of an octave from the manifest's step, at most so many on each side.
 _EIGHTHS, _MOST_EIGHTHS = 8, 1280
 _DELTA, _FRAME = 1, 2
+# Values of a sample that is tried without a guess.
+_SMALL = 1 << 12
 # Indices stay exact in float64, and so do their differences.
 _LIMIT = 2.0**51
 _MOST_VARINT = 10
@@ -91,7 +93,11 @@ class Steps:
         return np.clip(np.rint(wide), float(info.min), high).astype(self._target)
 
     def guess(self, x: Array) -> float:
-        """Bits, low rather than high, of a run at a step that is a little coarse."""
+        """Bits, low rather than high, of a run at a step that is a little coarse. Of small samples
+        0: a quiet one may stand a step far coarser, which only a search tells.
+        """
+        if x[0].size <= _SMALL:
+            return 0.0
         indices, fine = self.indices(x, np.full(len(x), _EIGHTHS // 2))
         if not fine.all():
             return 0.0

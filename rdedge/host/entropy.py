@@ -37,7 +37,7 @@ from rdedge.types import Bound
 _WEIGHTS = (0.09, 0.12, 0.16)
 _DEAD_ZONE = 0.4
 # Of fewer training symbols a network learns the noise.
-_LEAST_SYMBOLS = 20_000
+_LEAST_SYMBOLS = 60_000
 
 
 @dataclass(frozen=True)

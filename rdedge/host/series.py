@@ -76,7 +76,7 @@ class _Trials:
     def best(self) -> LinearSeries:
         config = LinearConfig(self.shape, (), klt=False)
         model, bits = self._try(config)
-        # One change after the other, each kept where it saves bits; None: mix the channels.
+        # One change after the other, each kept where it pays; None: mix the channels.
         for channel in (None, *self.lattices):
             exact = config.exact if channel is None else tuple(sorted((*config.exact, channel)))
             klt = (channel is None or config.klt) and self.shape[1] - len(exact) > 1

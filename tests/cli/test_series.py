@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def test_train_says_what_it_notices_and_what_came_of_it(
     told = capsys.readouterr()
     assert "vibration 2: the same as vibration" in told.err
     assert "steps of 0.25" in told.err
-    assert "nrmse 0.0" in told.out
+    assert re.search(r"nrmse 0\.(0\d*|1) on ", told.out)
     assert "15 held-out samples" in told.out
     assert "linear: " in told.out
     assert run(["train", "--resume", str(tmp_path / "run"), "--json"]) == 0
@@ -98,7 +99,7 @@ def test_savings_leave_gaps_out(
     assert found["container_bytes"] == rdz.stat().st_size
     quality = found["distortion"]
     assert quality["metric"] == "nrmse"
-    assert 0.03 < quality["mean"] < 0.06
+    assert 0.015 < quality["mean"] < 0.025
     assert quality["mean"] <= quality["p95"] <= quality["worst"]
     assert png.read_bytes()[:4] == b"\x89PNG"
 

@@ -290,10 +290,10 @@ def test_the_trained_network_is_exported_with_its_layers(
         assert x_hat.dtype == np.uint8
 
 
-def _trained(trainer: Any, parts: Any) -> tuple[Model, dict[str, Any]]:
+def _trained(trainer: Any, parts: Any) -> tuple[Model, dict[str, Any], Any]:
     from rdedge.host.evaluate import evaluate
 
-    return trainer.model, evaluate(trainer.model, parts, trainer.bound, trainer.scale)
+    return trainer.model, *evaluate(trainer.model, parts, trainer.bound, trainer.scale)
 
 
 def test_the_start_is_kept_where_training_only_harms(series_csv: Path, tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_what_is_exact_leaves_no_room(
     members = bundle.members | {"scorecard.json": canonical.dumps(card | {"export": exact})}
     plain = Bundle.make(bundle.manifest, members)
     with pytest.raises(ParityError, match="exactly, which leaves no room for the int8 encoder"):
-        lower(plain, draft.recipe, draft.basis.parts, Bundle.make)
+        lower(plain, draft.recipe, draft.basis.parts, Bundle.make, lambda made: None)
 
 
 def test_an_exception_of_the_half_in_fp32_is_read_too(run_folder: Path, tmp_path: Path) -> None:
