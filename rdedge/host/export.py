@@ -295,4 +295,6 @@ def _unfitted(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
         "tables.bin": tables.to_bytes(),
         "selection.bin": Selection.plain(manifest.latents).to_bytes(),
     }
+    members = {name: data for name, data in members.items() if name != "contexts.bin"}
+    manifest = replace(manifest, rate_weight=0.0)
     return Bundle.make(manifest, members | plain | _UNKNOWN)

@@ -16,6 +16,7 @@ from rdedge.codec.decoder import Decoder
 from rdedge.codec.digest import fits_digest
 from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.symbols import SymbolCodec
+from rdedge.coding.context import Contexts
 from rdedge.coding.selection import Group, Selection, Selector
 from rdedge.coding.tables import Tables
 from rdedge.data import sinks
@@ -172,6 +173,27 @@ def selection(name: str, *numbers: int, error: type[RdedgeError] = FormatError) 
     """Numbers under 128, each a byte, and varints alike."""
     data = b"".join(map(varint, numbers))
     return Fault(name, error, lambda: Selection.from_bytes(data))
+
+
+CONTEXTS = {
+    "sizes": (2, 1, 1),
+    "kinds": (0,),
+    "fixed": (0,),
+    "contextual": (1,),
+    "spans": (1, 0, 0, 1),
+    "taps": (0,),
+    "weights": (2, 0, 0, 0, 0, 0, 0, 0),
+    "levels": (1, 1, 1),
+    "bank": (0, 7),
+    "end": (),
+}
+
+
+def contexts(name: str, error: type[RdedgeError] = FormatError, **other: tuple[int, ...]) -> Fault:
+    """Contexts of two latents, the second contextual, but for these numbers."""
+    numbers = [n for part in (CONTEXTS | other).values() for n in part]
+    data = b"".join(map(varint, numbers))
+    return Fault(name, error, lambda: Contexts.from_bytes(data))
 
 
 def chosen(name: str, choice: int) -> Fault:
@@ -665,6 +687,31 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         chosen("class -1", -1),
         chosen("class 2 of 2", 2),
         chosen("class 70000", 70000),
+    ],
+    ("contexts", "anything"): [
+        contexts("no latent", sizes=(0, 1, 1)),
+        contexts("65 inputs", sizes=(2, 65, 1)),
+        contexts("65 hidden units", sizes=(2, 1, 65)),
+        contexts("an input of kind 2", kinds=(2,)),
+        contexts("a latent of mode 2", contextual=(2,)),
+        contexts("direction 7", spans=(1, 7, 0, 1)),
+        contexts("a span of none", spans=(1, 0, 0, 0)),
+        contexts("a span of the latent itself", spans=(1, 0, 0, 2)),
+        contexts("a span beyond the row", spans=(1, 1, 1, 2)),
+        contexts("an input of more than 4096", spans=(4097, *(1, 0, 1) * 4097)),
+        contexts("17 taps", taps=(17, *(1, 0, 2) * 17)),
+        contexts("a tap on the latent itself", taps=(1, 0, 1, 2)),
+        contexts("a tap beyond the row", taps=(1, 1, 2, 2)),
+        contexts("a tap of 4096", taps=(1, 0, 0, 8192)),
+        contexts("a weight of 4096", weights=(8192, 0, 0, 0, 0, 0, 0, 0)),
+        contexts("a bias beyond 2^24", weights=(2, 2 * (1 << 24) + 2, 0, 0, 0, 0, 0, 0)),
+        contexts("an out_bias beyond 2^28", weights=(2, 0, 0, 0, 0, 2 * (1 << 28) + 2, 0, 0)),
+        contexts("no level", levels=(0, 1, 1)),
+        contexts("more than 65536 places", levels=(127, 127, 1), bank=(0, 8 * 127 * 127 - 1)),
+        contexts("a run beyond the places", bank=(0, 8)),
+        contexts("two runs of one table", bank=(0, 3, 0, 3)),
+        contexts("table 65535", bank=(65535, 7)),
+        contexts("a byte more", end=(0,)),
     ],
     ("tables", "no table"): [
         tables("none", FormatError, b"\x00"),

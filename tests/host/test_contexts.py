@@ -1,0 +1,181 @@
+"""Contexts from training to packets: chosen where they need fewer bits, kept with the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rdedge.bundle.bundle import Bundle
+from rdedge.codec import Decoder, Encoder
+from rdedge.coding.context import DIRECTIONS
+from rdedge.errors import BundleError, TrainingError
+from rdedge.host import contexts, entropy
+from rdedge.host.contexts import SIZES, mass
+from rdedge.host.export import export
+from rdedge.host.spans import image_spans
+from rdedge.host.taps import fit_taps
+from rdedge.host.train import train
+
+KEPT = ("contexts.bin", "tables.bin", "selection.bin")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_data() -> Iterator[None]:
+    """Contexts are tried on little data too, and trained for a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entropy, "_LEAST_SYMBOLS", 2000)
+        patch.setattr(contexts, "_STEPS", (60, 60))
+        yield
+
+
+def bursts(count: int, seed: int) -> np.ndarray:
+    """(count, 32, 2) float32 windows whose two channels are loud at the same frequencies."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(32)
+    loud = np.exp(rng.normal(0, 1.5, (count, 1, 1)))
+    tone = np.sin(t[None, :, None] * rng.uniform(0.2, 1.5, (count, 1, 1)) + rng.uniform(0, 6))
+    noise = rng.normal(0, 0.05, (count, 32, 2))
+    return (loud * tone * np.array([1.0, -0.7]) + noise).astype(np.float32)
+
+
+def streaks(count: int, seed: int) -> np.ndarray:
+    """(count, 64, 64, 1) uint8 pictures of vertical streaks: a patch says what is below it."""
+    rng = np.random.default_rng(seed)
+    columns = np.cumsum(rng.normal(0, 6, (count, 1, 64)), axis=2)
+    x = 128 + columns - columns.mean(axis=2, keepdims=True) + rng.normal(0, 2, (count, 64, 64))
+    return np.clip(x, 0, 255).astype(np.uint8)[..., None]
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("contexts")
+    np.save(folder / "x.npy", bursts(300, 1))
+    arguments = {"metric": "nrmse", "max_distortion": 0.05, "kind": "series", "model": "linear"}
+    card = train(folder / "x.npy", output=folder / "run", **arguments)
+    assert card["selected_by"] == "contexts"
+    assert card["rate_weight"] > 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("streaks")
+    np.save(folder / "x.npy", streaks(60, 2))
+    arguments = {"metric": "psnr", "max_distortion": 36.0, "kind": "image", "model": "linear"}
+    card = train(folder / "x.npy", output=folder / "run", **arguments)
+    assert card["selected_by"] == "contexts"
+    return folder / "run"
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe"),
+    [
+        ("series", "default"),
+        ("series", "fp16"),
+        ("images", "default"),
+        ("images", "fp16"),
+        ("images", "int8"),
+    ],
+)
+def test_any_precision_and_coder(
+    kind: str, recipe: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    run = request.getfixturevalue(kind)
+    bundle = export(run, tmp_path / "x.rdb", recipe=recipe)
+    assert bundle.contexts is not None
+    assert bundle.selection.fixed is not None
+    card = json.loads((run / "scorecard.json").read_text())
+    made = bundle.scorecard["export"]
+    assert made["distortion"]["value"] == pytest.approx(card["distortion"], rel=0.02)
+    x = bundle.reference.inputs[:3]
+    packets = [Encoder(bundle, coder=coder).encode(x) for coder in ("c", "numpy")]
+    assert packets[0] == packets[1]
+    decoded = [Decoder(bundle, coder=coder).decode(packets[0]) for coder in ("c", "numpy")]
+    assert (decoded[0] == decoded[1]).all()
+    assert (decoded[0] == bundle.reference.outputs[:3]).all() or kind == "images"
+
+
+def test_fewer_bytes_than_with_classes(
+    series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entropy, "_LEAST_SYMBOLS", 1 << 62)
+    arguments = {"metric": "nrmse", "max_distortion": 0.05, "kind": "series", "model": "linear"}
+    classes = train(series.parent / "x.npy", output=tmp_path / "r", **arguments)
+    assert classes["selected_by"] == "classes"
+    card = json.loads((series / "scorecard.json").read_text())
+    assert card["one_packet_bytes"] < classes["one_packet_bytes"]
+
+
+def test_patches_are_foretold_from_above(images: Path, tmp_path: Path) -> None:
+    bundle = export(images, tmp_path / "x.rdb")
+    assert bundle.contexts is not None
+    above = DIRECTIONS.index((-1, 0))
+    taps = [tap for of_latent in bundle.contexts.taps for tap in of_latent]
+    assert any(direction == above and weight > 64 for direction, _, weight in taps)
+
+
+def test_every_level_comes_back(series: Path, tmp_path: Path) -> None:
+    bundle = export(series, tmp_path / "x.rdb")
+    encoder, decoder = Encoder(bundle), Decoder(bundle)
+    x = bursts(20, 9)
+    errors = []
+    steps = [level.step for level in bundle.manifest.levels]
+    for level in np.argsort(steps):
+        x_hat = decoder.decode(encoder.encode(x, level=int(level)))
+        errors.append(float(np.square(x_hat - x).mean()))
+    assert errors[0] < errors[len(errors) // 2] < errors[-1]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_altered_tables_of_a_run_are_not_exported(series: Path, tmp_path: Path, name: str) -> None:
+    data = (series / name).read_bytes()
+    try:
+        (series / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        with pytest.raises(TrainingError, match="not those that the scorecard"):
+            export(series, tmp_path / "x.rdb")
+        (series / name).unlink()
+        with pytest.raises(TrainingError, match=name):
+            export(series, tmp_path / "x.rdb")
+    finally:
+        (series / name).write_bytes(data)
+
+
+def test_contexts_that_do_not_fit_the_bundle(series: Path, images: Path, tmp_path: Path) -> None:
+    bundle = export(series, tmp_path / "x.rdb")
+    other = export(images, tmp_path / "y.rdb")
+    members = dict(bundle.members) | {"contexts.bin": other.members["contexts.bin"]}
+    with pytest.raises(BundleError, match="contexts of"):
+        Bundle.make(bundle.manifest, members)
+    members = {k: v for k, v in bundle.members.items() if k != "contexts.bin"}
+    with pytest.raises(BundleError, match="rate_weight without"):
+        Bundle.make(bundle.manifest, members)
+    members = dict(bundle.members) | {"contexts.bin": b"\x01"}
+    with pytest.raises(BundleError, match=r"contexts\.bin is damaged"):
+        Bundle.make(bundle.manifest, members)
+
+
+def test_probabilities_add_up() -> None:
+    k = torch.arange(-4000, 4001)
+    for away in range(8):
+        for level in ((0, 0, 0), (8, 1, 4), (20, 2, 8), (SIZES[0] - 1, 0, 2)):
+            parameters = torch.tensor([[level[0] / 4 - 3.0, float(level[1]), level[2] * 0.75 - 3]])
+            total = mass(k, torch.full_like(k, away), parameters.expand(len(k), 3)).double().sum()
+            assert float(total) == pytest.approx(1.0, abs=2e-3)
+
+
+def test_taps_find_what_foretells() -> None:
+    rng = np.random.default_rng(0)
+    symbols = np.rint(rng.normal(0, 8, (40, 6, 6, 4))).astype(np.int32)
+    for line in range(1, 6):
+        symbols[:, line, :, 2] = symbols[:, line - 1, :, 2] + rng.integers(-1, 2, (40, 6))
+    taps = fit_taps([symbols], np.array([True, True, True, False]))
+    assert taps[2][0][:2] == (DIRECTIONS.index((-1, 0)), 2)
+    assert 200 < taps[2][0][2] < 290
+    assert taps[3] == ()
+    assert sum(len(t) for k, t in enumerate(taps) if k != 2) <= 4
+    assert len(image_spans(symbols.reshape(-1, 4))) == 4
