@@ -73,8 +73,6 @@ class Decoder:
 
     def decode_packet(self, packet: Packet) -> Array:
         """A parsed packet -> its samples."""
-        if Stream.LINES in packet.streams:
-            raise FormatError("the packet has lines", expected="samples, as this bundle codes")
         shape = self._shape(packet)
         symbols = self.symbol_codec.unpack(packet, self.manifest.grid(shape))
         self.fallbacks.refuse(packet, math.prod(shape))

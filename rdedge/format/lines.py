@@ -13,6 +13,7 @@ from rdedge.format.constants import (
     MIN_LINES_LOG2,
     UNEARNED_LINES_BYTES,
 )
+from rdedge.format.reader import Reader
 
 # Forms: the bytes themselves; one compressed block without its header; blocks with their headers.
 STORED, SINGLE, BLOCKS = 0, 1, 2
@@ -23,7 +24,7 @@ _LOG2 = 0x1F
 _MAGIC = b"\x28\xb5\x2f\xfd"
 _START = _MAGIC + b"\x00"
 _HEAD, _BLOCK_HEAD, _MAX_BLOCK = len(_START) + 1, 3, 1 << 17
-_RAW, _COMPRESSED = 0, 2
+_RAW, _RLE, _COMPRESSED = 0, 1, 2
 
 
 def log2_of(size: int) -> int:
@@ -100,9 +101,24 @@ class LinesStream:
             raise FormatError(
                 f"lines: a block of {len(data)} bytes", expected=f"at most {_MAX_BLOCK}"
             )
+        if form == BLOCKS:
+            _refuse_loose(data)
         if 1 << log2 > UNEARNED_LINES_BYTES + LINES_BYTES_A_BYTE * len(data):
             raise FormatError(
                 f"lines: at most 2^{log2} bytes of {len(data)}",
                 expected="no more than so many can hold",
             )
         return LinesStream(log2, form, form != STORED and not plain, data)
+
+
+def _refuse_loose(data: bytes) -> None:
+    """Raise a FormatError unless data is Zstandard blocks up to the last one and nothing more: the
+    library passes over what follows a frame.
+    """
+    reader, last = Reader(data, "lines"), 0
+    while not last:
+        head = int.from_bytes(reader.take(_BLOCK_HEAD, "header of a block"), "little")
+        last = head & 1
+        reader.skip(1 if head >> 1 & 3 == _RLE else head >> 3, "block")
+    if reader.left:
+        raise FormatError(f"lines: {reader.left} bytes after the last block", expected="none")

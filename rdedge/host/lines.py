@@ -33,7 +33,7 @@ LEVELS = (19, 22)
 # A dictionary is carried to the device once; so many more bytes in all blocks buy a smaller one.
 _WORTH = 0.005
 # Of long logs the latest bytes train, and as many at most decide: more change little.
-_MOST_TRAIN, _MOST_VALIDATION = 1 << 22, 1 << 20
+_MOST_TRAIN, _MOST_VALIDATION = 1 << 22, 1 << 19
 _KEY = bytes(4)
 
 
