@@ -26,7 +26,7 @@ from rdedge.host.runs import RunFolder, machine
 from rdedge.host.splits import MIN_HELD_OUT, Split
 
 # What the trainer picks, and the latest lines beside it: bytes, together at most MOST.
-PICKED = (0, 4096, 8192, 16384, 32768, 65536)
+PICKED = (0, 4096, 8192, 16384, 32768, 65536, 112640)
 LATEST = (0, 4096, 16384, 32768, 65536, 106496)
 LEAST, MOST = 4096, 112640
 LEVELS = (19, 22)
@@ -69,7 +69,7 @@ def size_of(code: Zstandard, parts: Sequence[bytes]) -> int:
 
 def search(train: Sequence[bytes], validation: Sequence[bytes]) -> list[Candidate]:
     """All dictionaries that can be made, fewest bytes on validation blocks first."""
-    found = []
+    found, tried = [], set()
     for picked in PICKED:
         trained = make(train, picked, 0) if picked else (b"", RAW)
         for latest in LATEST:
@@ -77,6 +77,9 @@ def search(train: Sequence[bytes], validation: Sequence[bytes]) -> list[Candidat
                 continue
             recent = b"".join(train)[-latest:] if latest else b""
             dictionary = trained[0] + recent
+            if dictionary in tried:
+                continue
+            tried.add(dictionary)
             size = size_of(Zstandard(dictionary, trained[1], LEVELS[0]), validation)
             found.append(Candidate(picked, latest, len(dictionary), size))
     return sorted(found, key=lambda one: one.validation_bytes)
@@ -129,15 +132,12 @@ def train_lines(
         raise TrainingError("no block is held out", expected="at least 1", do="use --held-out 1")
     train, validation = _last(train, _MOST_TRAIN), _last(validation, _MOST_VALIDATION)
     found = search(train, validation)
-    if not found:
-        raise TrainingError(
-            f"{sum(map(len, train))} bytes to train on give no dictionary",
-            do="collect more lines: some hundred give a usable one",
-        )
     one = _chosen(found)
     # Once it is decided how, the latest lines are too good to be left out.
     seen = _last([*train, *validation], _MOST_TRAIN)
-    dictionary, kind = one.made(seen) or one.made(train) or (b"", RAW)
+    made = one.made(seen) or one.made(train)
+    assert made is not None
+    dictionary, kind = made
     sizes = {n: size_of(Zstandard(dictionary, kind, n), validation) for n in LEVELS}
     level = LEVELS[1] if sizes[LEVELS[1]] < 0.999 * sizes[LEVELS[0]] else LEVELS[0]
     card = {

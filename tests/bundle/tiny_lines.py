@@ -10,8 +10,9 @@ from rdedge import canonical
 from rdedge.bundle import archive
 from rdedge.bundle.bundle import DICTIONARY
 from rdedge.bundle.lines import RAW, LineBundle, LineManifest
-from rdedge.codec.lines import LineEncoder
+from rdedge.codec.lines import LineEncoder, packet_of
 from rdedge.data.lines import blocks
+from rdedge.format.lines import STORED, LinesStream, log2_of
 
 LINES = 5
 _STATES = ("accepted", "refused", "timed out", "closed by peer")
@@ -72,3 +73,12 @@ def packed(
     members |= (replace or {}) | (extra or {})
     members.pop(drop, None)
     return archive.pack(members)
+
+
+def stored_packets(content: bytes) -> bytes:
+    """Blocks of content in packets that compress nothing."""
+    key = bundle().manifest.key
+    return b"".join(
+        packet_of(key, LinesStream(log2_of(len(block)), STORED, False, block))
+        for block in blocks(content, LINES)
+    )
