@@ -53,6 +53,14 @@ def pack(members: dict[str, bytes]) -> bytes:
     return bytes(out + directory + end)
 
 
+def first(data: bytes) -> bytes:
+    """The first member of a file that pack may have written, not checked; b"" where none is."""
+    if data[:4] != b"PK\x03\x04" or len(data) < _LOCAL.size:
+        return b""
+    size, name_length = (_LOCAL.unpack_from(data)[i] for i in (8, 9))
+    return data[_LOCAL.size + name_length :][:size]
+
+
 def unpack(data: bytes) -> dict[str, bytes]:
     """The members of a file that pack wrote. Raises BundleError for any other bytes."""
     if data[:4] != b"PK\x03\x04":

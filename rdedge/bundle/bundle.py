@@ -42,6 +42,8 @@ MEMBERS = (
 )
 # A bundle may be without.
 OPTIONAL = ("contexts.bin",)
+# Of a bundle of lines (lines.py), and only there.
+DICTIONARY = "dictionary.bin"
 _SIGNATURE_BYTES = signatures.KEY_BYTES + signatures.SIGNATURE_BYTES
 
 
@@ -87,18 +89,7 @@ class Bundle:
 
         trusted: public keys of which one must have signed it; None: those of RDEDGE_TRUSTED.
         """
-        try:
-            if path.stat().st_size > archive.MAX_BUNDLE_BYTES:
-                raise BundleError(
-                    f"{path} has {path.stat().st_size} bytes",
-                    expected=f"at most {archive.MAX_BUNDLE_BYTES}",
-                )
-            data = path.read_bytes()
-        except OSError as error:
-            raise BundleError(
-                f"cannot read the bundle {path}: {error.strerror}", do="check its name"
-            ) from error
-        bundle = Bundle.from_bytes(data)
+        bundle = Bundle.from_bytes(read_file(path))
         trusted = signatures.trusted_here() if trusted is None else trusted
         if trusted:
             bundle.require_signature(trusted)
@@ -117,10 +108,12 @@ class Bundle:
             raise BundleError(
                 f"the bundle holds {', '.join(members) or 'nothing'}", expected=f"{MANIFEST} first"
             )
-        signature = members.pop(SIGNATURE) if next(reversed(members)) == SIGNATURE else None
-        if signature is not None and len(signature) != _SIGNATURE_BYTES:
+        signature = take_signature(members)
+        if DICTIONARY in members:
             raise BundleError(
-                f"{SIGNATURE} has {len(signature)} bytes", expected=str(_SIGNATURE_BYTES)
+                "this is a bundle of lines, which has no networks",
+                expected="a bundle for arrays",
+                do="logs have compress, decompress, inspect, check and savings",
             )
         manifest = Manifest.from_bytes(members.pop(MANIFEST))
         whole = tuple(n for n in MEMBERS if n in manifest.members or n not in OPTIONAL)
@@ -281,6 +274,31 @@ class Bundle:
             return read_npy(io.BytesIO(data), len(data), name)
         except InputError as error:
             raise BundleError(str(error)) from error
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a bundle. Raises BundleError."""
+    try:
+        if path.stat().st_size > archive.MAX_BUNDLE_BYTES:
+            raise BundleError(
+                f"{path} has {path.stat().st_size} bytes",
+                expected=f"at most {archive.MAX_BUNDLE_BYTES}",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"cannot read the bundle {path}: {error.strerror}", do="check its name"
+        ) from error
+
+
+def take_signature(members: dict[str, bytes]) -> bytes | None:
+    """The signature, the last member, taken out of them; None: unsigned. Raises BundleError."""
+    if next(reversed(members), None) != SIGNATURE:
+        return None
+    signature = members.pop(SIGNATURE)
+    if len(signature) != _SIGNATURE_BYTES:
+        raise BundleError(f"{SIGNATURE} has {len(signature)} bytes", expected=str(_SIGNATURE_BYTES))
+    return signature
 
 
 def npy_bytes(array: Array) -> bytes:

@@ -23,7 +23,7 @@ MAX_RATE_WEIGHT = 1e6
 # distortion of what it sends, which keeps its packets from ever being gated (FORMAT.md, section 1).
 SERVER_MEMBERS = ("decoder.onnx", "reference/outputs.npy")
 CANNOT = ("decode", "measure distortion")
-_HASH = re.compile(r"[0-9a-f]{64}")
+HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def sha256(data: bytes) -> str:
@@ -210,13 +210,13 @@ class Manifest:
             and 1 <= self.latents <= 65535
             and 0 < self.rounding <= 0.5
             and 0 <= self.rate_weight <= MAX_RATE_WEIGHT
-            and _HASH.fullmatch(self.identity)
+            and HASH.fullmatch(self.identity)
             and all(type(d) is int for d in self.sample.shape)
             and 1 <= self.patch <= (MAX_PATCH if self.sample.kind == "image" else 1)
             and self._columns_fit()
             and self._scale_fits()
             and min(*vars(self.encoder).values(), *vars(self.decoder).values()) >= 0
-            and all(_HASH.fullmatch(m.sha256) and m.bytes >= 0 for m in self.members.values())
+            and all(HASH.fullmatch(m.sha256) and m.bytes >= 0 for m in self.members.values())
         )
         if not fine:
             raise BundleError(

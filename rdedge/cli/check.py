@@ -28,7 +28,10 @@ import click
     help="Public keys, PEM, of which one must have signed it.  [default: $RDEDGE_TRUSTED]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     bundle: Path,
     data: Path | None,
     key: str | None,
@@ -40,13 +43,19 @@ def command(
 
     Needs no torch. Exits with 1 where a limit of the bundle's recipe is crossed.
     """
-    from rdedge.bundle.bundle import Bundle
+    from rdedge.bundle.lines import LineBundle, open_bundle
     from rdedge.bundle.signature import trusted_keys
+    from rdedge.cli import lines
     from rdedge.flows.check import check, samples_from
+    from rdedge.flows.lines import check_lines
 
-    opened = Bundle.read(bundle, None if trusted is None else trusted_keys(trusted))
-    x = None if data is None else samples_from(data, opened, key)
-    found = check(opened, x, backends or None)
+    opened = open_bundle(bundle, None if trusted is None else trusted_keys(trusted))
+    if isinstance(opened, LineBundle):
+        lines.only(context, {"bundle", "data", "trusted", "as_json"}, "there is no network")
+        found = check_lines(opened, data)
+    else:
+        x = None if data is None else samples_from(data, opened, key)
+        found = check(opened, x, backends or None)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=1))
     else:

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from rdedge.cli.pipes import binary, say
-from rdedge.codec.files import DEFAULT_BATCH
 
 
 @click.command("compress")
@@ -23,9 +22,7 @@ from rdedge.codec.files import DEFAULT_BATCH
 @click.option(
     "--batch",
     type=click.IntRange(min=1),
-    default=DEFAULT_BATCH,
-    show_default=True,
-    help="Samples in one packet.",
+    help="Samples in one packet.  [default: 4096, of lines one block]",
 )
 @click.option(
     "--gate",
@@ -44,12 +41,15 @@ from rdedge.codec.files import DEFAULT_BATCH
 @click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
 @click.option("-f", "--force", is_flag=True, help="Replace a container that is there.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing where all went well.")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     inputs: tuple[str, ...],
     bundle: Path,
     output: str,
     key: str | None,
-    batch: int,
+    batch: int | None,
     gate: str | None,
     margin: float | None,
     digest: bool,
@@ -59,22 +59,28 @@ def command(
     quiet: bool,
 ) -> int:
     """Compress INPUTS (.npy, .npz, .csv, .parquet, pictures, folders of them; - is stdin) into one
-    container.
+    container. With a bundle of lines: logs, folders of logs, or a log through stdin.
 
     Through a pipe come an .npy file or samples as they lie in memory, little-endian. Pictures of a
     folder that cannot be read are left out and named at the end; the exit code is 1 then.
     """
+    from rdedge.bundle.lines import LineBundle, open_bundle
+    from rdedge.cli import lines
     from rdedge.codec.encoder import Encoder
-    from rdedge.codec.files import compress
+    from rdedge.codec.files import DEFAULT_BATCH, compress
     from rdedge.data import sources
     from rdedge.data.files import refuse_existing, write_aside
     from rdedge.report.text import size
 
+    opened = open_bundle(bundle)
+    if isinstance(opened, LineBundle):
+        return lines.compress(context, opened, inputs, context.params)
+    batch = batch or DEFAULT_BATCH
     if output != "-":
         refuse_existing(Path(output), force)
     skipped: list[sources.Skipped] = []
     encoder = Encoder(
-        bundle,
+        opened,
         backend=backend,
         coder=coder,  # type: ignore[arg-type]
         gate=gate,

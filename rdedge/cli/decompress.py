@@ -8,6 +8,9 @@ from pathlib import Path
 import click
 
 from rdedge.cli.pipes import binary, say
+from rdedge.format.container import Container
+
+_OF_LINES = {"container", "bundle", "output", "salvage", "force", "quiet"}
 
 
 @click.command("decompress")
@@ -26,7 +29,10 @@ from rdedge.cli.pipes import binary, say
 @click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that are there.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing where all went well.")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     container: str,
     bundle: Path,
     output: str,
@@ -37,9 +43,10 @@ def command(
     quiet: bool,
 ) -> int:
     """Restore the files of CONTAINER (- is stdin) under their names, in their order."""
+    from rdedge.bundle.lines import LineBundle, open_bundle
+    from rdedge.cli import lines
     from rdedge.codec.decoder import Decoder
     from rdedge.codec.files import decompress, read_container, restore
-    from rdedge.format.container import Container
 
     if container == "-":
         found = Container(binary(sys.stdin).read())
@@ -47,10 +54,17 @@ def command(
             found.require_whole()
     else:
         found = read_container(Path(container), salvage=salvage)
-    decoder = Decoder(bundle, backend=backend, coder=coder)  # type: ignore[arg-type]
+    if output == "-" and len(found.entries) != 1:
+        raise click.UsageError(f"{len(found.entries)} sources do not fit into one pipe")
+    opened = open_bundle(bundle)
+    if isinstance(opened, LineBundle):
+        lines.only(context, _OF_LINES, "there is no network")
+        for text in lines.decompress(opened, found, output, force):
+            if not quiet:
+                say(text)
+        return _cut(found)
+    decoder = Decoder(opened, backend=backend, coder=coder)  # type: ignore[arg-type]
     if output == "-":
-        if len(found.entries) != 1:
-            raise click.UsageError(f"{len(found.entries)} sources do not fit into one pipe")
         binary(sys.stdout).write(next(restore(decoder, found)).data)
         sys.stdout.flush()
     else:
@@ -63,11 +77,16 @@ def command(
             f"rdedge: {decoder.mismatches} of {decoder.digests} packets with a digest came back as "
             "something else than on the device; run rdedge check on both machines",
         )
-    if found.cut is not None:
-        samples = sum(entry.samples for entry in found.entries)
-        say(
-            f"rdedge: the container is cut short at byte {found.cut}; {samples:,} samples before "
-            "it were restored",
-        )
-        return 1
-    return 0
+    return _cut(found)
+
+
+def _cut(found: Container) -> int:
+    """The exit code: 1, and why, where the container was cut short."""
+    if found.cut is None:
+        return 0
+    samples = sum(entry.samples for entry in found.entries)
+    say(
+        f"rdedge: the container is cut short at byte {found.cut}; {samples:,} samples before "
+        "it were restored",
+    )
+    return 1

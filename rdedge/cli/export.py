@@ -42,11 +42,17 @@ import click
     help="Sign the bundle with this Ed25519 private key, a PEM file.",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace a bundle that is there.")
-def command(run: Path, output: Path, **options: Any) -> None:
+@click.pass_context
+def command(context: click.Context, /, run: Path, output: Path, **options: Any) -> None:
     """Turn the finished RUN into a bundle: graphs, integer tables, reference vectors, scorecard."""
     from rdedge.bundle.profile import UNVERIFIED
+    from rdedge.cli import lines
     from rdedge.host.export import export
+    from rdedge.host.lines import describes_lines
 
+    if describes_lines(run):
+        lines.export(context, run, output, options)
+        return
     bundle = export(run, output, **options)
     parity = bundle.scorecard["parity"]
     click.echo(

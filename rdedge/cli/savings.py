@@ -34,7 +34,10 @@ import click
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 @click.option("-f", "--force", is_flag=True, help="Replace a picture that is there.")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     container: Path,
     bundle: Path,
     data: tuple[str, ...],
@@ -46,17 +49,23 @@ def command(
     force: bool,
 ) -> None:
     """What CONTAINER saved: raw and payload bytes, ratio, bits an element, distortion."""
+    from rdedge.bundle.lines import LineBundle, open_bundle
+    from rdedge.cli import lines
     from rdedge.codec.decoder import Decoder
     from rdedge.codec.files import read_container
     from rdedge.data.files import refuse_existing, write_file
     from rdedge.flows.savings import comparison, originals, savings
     from rdedge.report.savings import savings_text
 
+    opened = open_bundle(bundle)
+    if isinstance(opened, LineBundle):
+        lines.savings(context, opened, context.params)
+        return
     if png is not None and not data:
         raise click.UsageError("--png needs the originals: give --data")
     if png is not None:
         refuse_existing(png, force)
-    decoder = Decoder(bundle)
+    decoder = Decoder(opened)
     x = originals([Path(name) for name in data], decoder.manifest, key) if data else None
     found, x_hat = savings(
         read_container(container), decoder, x, classical=classical, thorough=not quick

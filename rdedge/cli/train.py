@@ -70,11 +70,16 @@ from rdedge.types import KINDS, METRIC_IS_MINIMUM
 )
 @click.option(
     "--kind",
-    type=click.Choice(KINDS),
-    help="What the samples are.  [default: as the file has it; tables with times are series]",
+    type=click.Choice((*KINDS, "lines")),
+    help="What the samples are; lines: of a log, without loss.  [default: as the file has it; "
+    "tables with times are series]",
 )
 @click.option("--key", help="Which array of an .npz.")
-@click.option("--window", type=click.IntRange(min=1), help="Rows of a window of a series.  [64]")
+@click.option(
+    "--window",
+    type=click.IntRange(min=1),
+    help="Rows of a window of a series, or lines of a block.  [64, 50]",
+)
 @click.option(
     "--stride",
     type=click.IntRange(min=1),
@@ -147,6 +152,10 @@ def command(
     You state a quality; the multiplier between rate and distortion finds itself. Ctrl-C stops after
     saving a checkpoint; --resume goes on with the settings that the run was started with.
     """
+    from rdedge.cli import lines
+
+    if options["kind"] == "lines" and resume is None:
+        return lines.train(context, {**options, "data": data, "output": output, "as_json": as_json})
     from rdedge.host import train as host
 
     noticed = _Data()
@@ -154,6 +163,7 @@ def command(
         if resume is not None:
             moved = {k: options[k] for k in ("key", "held_out_data", "held_out_key")}
             _only(context, {"resume", "data", "as_json", *moved})
+            _refuse_lines(resume)
             card = host.resume(resume, data=data, on_epoch=bar.update, stop=stop, **moved)
             output = resume
         else:
@@ -229,6 +239,13 @@ class _Data:
         if self.skipped:
             say(f"rdedge: {self.skipped} files of DATA could not be read")
         return 1 if self.skipped else 0
+
+
+def _refuse_lines(run: Path) -> None:
+    from rdedge.host.lines import describes_lines
+
+    if describes_lines(run):
+        raise click.UsageError("a run on lines takes seconds: train it again with --force")
 
 
 def _only(context: click.Context, allowed: set[str]) -> None:

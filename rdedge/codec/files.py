@@ -131,16 +131,23 @@ def decompress(
     Each file is whole or not there. Raises OutputError where a file exists (nothing is written
     then), FormatError where two sources have one name.
     """
+    found = ((restored.data, len(restored.samples)) for restored in restore(decoder, container))
+    return write_all(container, found, folder, force=force)
+
+
+def write_all(
+    container: Container, found: Iterable[tuple[bytes, int]], folder: Path, *, force: bool = False
+) -> list[tuple[str, int]]:
+    """Write what was found, a file and its samples for each envelope; see decompress."""
     targets = _targets(container, folder, force)
     done: list[tuple[str, int]] = []
-    for target, restored in zip(targets, restore(decoder, container), strict=True):
-        data = restored.data
+    for target, (data, samples) in zip(targets, found, strict=True):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make {target.parent}: {error.strerror}") from error
         write_file(target, data, force=force)
-        done.append((target.relative_to(folder).as_posix(), len(restored.samples)))
+        done.append((target.relative_to(folder).as_posix(), samples))
     return done
 
 

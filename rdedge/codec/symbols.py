@@ -166,6 +166,8 @@ class SymbolCodec:
                 expected=self.key.hex(),
                 do="decode it with the bundle that made it",
             )
+        if Stream.LINES in packet.streams:
+            raise FormatError("the packet has lines", expected="samples, as this bundle codes")
         samples = 0
         for run in packet.runs:
             known = run.level < self.levels if run.codec == LEARNED else run.codec <= self.fallbacks

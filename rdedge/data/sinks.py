@@ -47,6 +47,8 @@ def to_bytes(
     times: of the rows of a series, ns since 1970; at least as many as rows are written, or None:
         then the file has no column of times. Raises FormatError; MissingError for Parquet.
     """
+    if kind not in _DETAIL:
+        raise FormatError(f"samples of a source of kind {kind}", expected=", ".join(_DETAIL))
     if set(detail) - _DETAIL[kind]:
         raise FormatError(
             f"the detail of a source of kind {kind} holds {', '.join(sorted(detail))!r:.80}",

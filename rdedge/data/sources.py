@@ -243,7 +243,9 @@ def read(
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
         raise SourceError(
-            f"{path} is of no kind that can be read", expected=f"a file {', '.join(SUFFIXES)}"
+            f"{path} is of no kind that can be read",
+            expected=f"a file {', '.join(SUFFIXES)}",
+            do="a log is trained on with --kind lines, and coded with the bundle made so",
         )
     try:
         size = path.stat().st_size

@@ -26,7 +26,7 @@ _OPTIONAL = (
     ("onnx", "onnx", "export", "export"),
     ("onnxscript", "onnxscript", "export", "export"),
     ("pillow", "PIL", "images; WebP, AVIF, PNG, JPEG beside ours", "classical"),
-    ("zstandard", "zstandard", "zstd beside ours", "classical"),
+    ("zstandard", "zstandard", "logs; zstd beside ours", "lines"),
     ("pcodec", "pcodec", "pcodec beside ours", "series"),
     ("zfpy", "zfpy", "ZFP beside ours", "series"),
     ("pyarrow", "pyarrow", "Parquet", "parquet"),

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.bundle.lines import LineBundle, open_bundle
 from rdedge.errors import FormatError, SourceError
+from rdedge.flows.lines import inspect_lines
 from rdedge.format.constants import CONTAINER_HEAD, ENVELOPE_MAGIC, PACKET_MAGIC
 from rdedge.format.container import Container
 from rdedge.format.envelope import Envelope, read_envelope
@@ -23,7 +25,10 @@ def inspect(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}", do="check its name") from error
     if data[:2] == b"PK":
-        return _bundle(Bundle.read(path), len(data))
+        bundle = open_bundle(path)
+        if isinstance(bundle, LineBundle):
+            return inspect_lines(bundle, len(data))
+        return _bundle(bundle, len(data))
     if data[:3] == CONTAINER_HEAD[:3]:
         return _container(Container(data))
     if data[:1] and data[0] == PACKET_MAGIC:

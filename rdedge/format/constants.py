@@ -32,6 +32,12 @@ MAX_FALLBACK_VALUES = 1 << 28
 UNEARNED_FALLBACK_VALUES = 1 << 20
 FALLBACK_VALUES_A_BYTE = 1 << 15
 
+# Section 5.2: bytes of the lines of a packet, as powers of two; of a short stream; for each byte.
+MIN_LINES_LOG2 = 10
+MAX_LINES_LOG2 = 27
+UNEARNED_LINES_BYTES = 1 << 20
+LINES_BYTES_A_BYTE = 1 << 16
+
 # Section 2: envelope.
 ENVELOPE_MAGIC = 0xE5
 ENVELOPE_RESERVED = 0xF8
@@ -58,6 +64,7 @@ class Stream(IntEnum):
     ESCAPES = 5
     MASK = 6
     FALLBACK = 7
+    LINES = 8
     DIGEST = 32
     TIMES = 33
 
@@ -79,7 +86,9 @@ class Field(IntEnum):
 
 
 # A stream or field of these types is written with the critical bit, all others without.
-CRITICAL_STREAMS = frozenset({Stream.LATENTS, Stream.ESCAPES, Stream.MASK, Stream.FALLBACK})
+CRITICAL_STREAMS = frozenset(
+    {Stream.LATENTS, Stream.ESCAPES, Stream.MASK, Stream.FALLBACK, Stream.LINES}
+)
 CRITICAL_FIELDS = frozenset({Field.PART})
 
-SOURCE_KINDS = ("raw", "npy", "npz", "csv", "parquet", "image")
+SOURCE_KINDS = ("raw", "npy", "npz", "csv", "parquet", "image", "lines")

@@ -6,6 +6,7 @@ checkpoint.safetensors  weights, best weights and Adam's moments after the last 
 checkpoint.json         epoch, multiplier and scores at the same moment
 history.csv             one line for each epoch
 model.safetensors       the weights that are exported
+dictionary.bin          of a run on lines, in place of all from the checkpoint to here
 scorecard.json          what was measured on held-out data; written last
 Nothing in it can execute: no pickle.
 """
@@ -30,6 +31,7 @@ from safetensors import SafetensorError
 
 from rdedge import canonical
 from rdedge._version import __version__
+from rdedge.bundle.bundle import DICTIONARY
 from rdedge.data.files import write_file
 from rdedge.errors import ConfigError, OutputError, TrainingError
 from rdedge.host.models import rebuild
@@ -85,7 +87,7 @@ class RunFolder:
         return isinstance(value, dict) and {"split", "bound", "options", "model"} <= set(value)
 
     def _remove_old(self) -> None:
-        made = ("model.safetensors", "scorecard.json", "history.csv")
+        made = ("model.safetensors", "scorecard.json", "history.csv", DICTIONARY)
         for old in (_TENSORS, _STATE, *made, *ENTROPY):
             (self.path / old).unlink(missing_ok=True)
 
@@ -118,6 +120,9 @@ class RunFolder:
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
         write_file(self.path / name, text.encode(), force=True)
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        write_file(self.path / name, data, force=True)
 
     def read_json(self, name: str) -> dict[str, Any]:
         try:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rdedge.errors import TrainingError
 from rdedge.types import SampleKind
 
 VALIDATION_SHARE = 1 / 8
 HELD_OUT_SHARE = 0.22
-# A window or an image says more than a vector.
-MIN_SAMPLES: dict[SampleKind, int] = {"vector": 64, "series": 16, "image": 8}
-MIN_HELD_OUT: dict[SampleKind, int] = {"vector": 4, "series": 2, "image": 1}
+SplitKind = SampleKind | Literal["lines"]
+# A window, an image or a block of lines says more than a vector.
+MIN_SAMPLES: dict[SplitKind, int] = {"vector": 64, "series": 16, "image": 8, "lines": 8}
+MIN_HELD_OUT: dict[SplitKind, int] = {"vector": 4, "series": 2, "image": 1, "lines": 1}
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,12 @@ class Split:
     held_out: range
 
     @staticmethod
-    def least_held_out(kind: SampleKind) -> int:
+    def least_held_out(kind: SplitKind) -> int:
         """Fewer held-out samples than this decide nothing."""
         return MIN_HELD_OUT[kind]
 
     @staticmethod
-    def of(count: int, held_out: int | None = None, kind: SampleKind = "vector") -> Split:
+    def of(count: int, held_out: int | None = None, kind: SplitKind = "vector") -> Split:
         """Split count samples: the last held_out (default: 22 %) are held out, of the others the
         last eighth is for validation. Raises TrainingError where there are too few. With held_out
         0 another file decides.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +86,27 @@ def account(container: Container, spec: SampleSpec) -> Account:
                 packets=len(packets),
                 payload_bytes=container.payload_bytes(i),
                 beside_bytes=sum(map(_beside, packets)),
+            )
+        )
+    return Account(tuple(sources), len(container.data))
+
+
+def account_of_lines(container: Container, sizes: Sequence[int]) -> Account:
+    """Count a container of logs; its samples are blocks, its elements bytes. sizes: bytes that each
+    log has decoded, since no packet says how many.
+    """
+    sources = []
+    for i, (envelope, packets) in enumerate(container.batches()):
+        sources.append(
+            SourceAccount(
+                name=envelope.source_name or f"batch-{i:06}.log",
+                samples=sum(packet.sample_count for packet in packets),
+                elements=sizes[i],
+                raw_bytes=sizes[i],
+                source_bytes=envelope.source_bytes,
+                packets=len(packets),
+                payload_bytes=container.payload_bytes(i),
+                beside_bytes=0,
             )
         )
     return Account(tuple(sources), len(container.data))

@@ -39,6 +39,7 @@ from rdedge.types import SampleSpec
 from tests.bundle import tiny
 from tests.coding.reference import varint
 from tests.format import build, page
+from tests.format.faults_of_lines import LINE_FAULTS
 
 ROWS = page.refusals()
 
@@ -398,7 +399,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
                 else [build.stream(kind, b""), build.PLAIN]
             ),
         )
-        for kind in (1, 3, 4, 8, 31, 34, 63)
+        for kind in (1, 3, 4, 9, 31, 34, 63)
     ],
     ("packet", "`latents`, `escapes` or lanes"): [
         *[
@@ -561,7 +562,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
                 "a\nb",
             )
         ],
-        envelope("kind 6", FormatError, build.field(9, b"\x06")),
+        envelope("kind 7", FormatError, build.field(9, b"\x07")),
         *[
             envelope(f"the detail {text[:20]!r}", FormatError, build.field(10, text))
             for text in (
@@ -739,6 +740,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         bundle("one table", tiny.with_tables(1)),
     ],
 }
+FAULTS |= {key: [Fault(*one) for one in found] for key, found in LINE_FAULTS.items()}
 
 
 def row_of(key: tuple[str, str]) -> page.Refusal:
