@@ -46,13 +46,19 @@ def decompress(frame: bytes, most: int) -> bytes:
     """Undo it; at most so many bytes come out. Raises FormatError for anything but one frame."""
     package = zstandard()
     try:
-        return bytes(
-            package.ZstdDecompressor().decompress(
-                _MAGIC + frame, max_output_size=max(most, 1), allow_extra_data=False
-            )
-        )
+        data = _whole(package, _MAGIC + frame, most)
+        # What follows the frame is seen only where the size is given exactly.
+        return data if len(data) == most else _whole(package, _MAGIC + frame, len(data))
     except package.ZstdError as error:
         raise FormatError(
             f"fallback: no Zstandard frame: {error}",
             expected=f"one frame that holds at most {most} bytes",
         ) from error
+
+
+def _whole(package: Any, frame: bytes, most: int) -> bytes:
+    return bytes(
+        package.ZstdDecompressor().decompress(
+            frame, max_output_size=max(most, 1), allow_extra_data=False
+        )
+    )
