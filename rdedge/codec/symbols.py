@@ -190,6 +190,9 @@ class SymbolCodec:
         rows = samples * math.prod(grid)
         count = rows * self.latents
         if self.contexts is not None:
+            # Before there is memory for them.
+            least = rows * self.contexts.least
+            self.coder.refuse_unearned(count, packet.lanes, least, len(latents))
             rows_of = Rows.of(samples, grid, self.latents)
             coded = self.contexts.decode(self.coder, latents, escapes, packet.lanes, rows_of)
             symbols = rows_of.to_natural(coded, self.latents)

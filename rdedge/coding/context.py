@@ -36,6 +36,8 @@ WEIGHT_MAX, BIAS_MAX, OUT_BIAS_MAX = 4095, 1 << 24, 1 << 28
 COUNT_MAX, SPANS_MAX, PLACES_MAX = 4096, 1 << 20, 1 << 16
 MAGNITUDE_MAX, ACTIVATION_MAX = 1023, 4095
 HEADS = 3
+# Layouts of more rows are not kept for the next packet.
+_KEPT_ROWS = 1 << 14
 
 Bytes = NDArray[np.uint8]
 Int32s = NDArray[np.int32]
@@ -330,7 +332,8 @@ class Rows:
     @staticmethod
     def of(count: int, grid: tuple[int, ...], latents: int) -> Rows:
         """Of samples whose rows lie so; grid: (lines, places), or ()."""
-        return _rows(count, grid, latents)
+        rows = count * math.prod(grid)
+        return (_rows if rows <= _KEPT_ROWS else _rows.__wrapped__)(count, grid, latents)
 
     @property
     def is_transposed(self) -> bool:

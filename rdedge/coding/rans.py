@@ -177,7 +177,7 @@ class Coder:
         then: the first symbols (count,) -> the tables of the others, (rest,) uint16. least: what
         all of them cost at least, in 2^-20 bits, which must be earned. Returns (count + rest,).
         """
-        self._refuse_unearned(count + rest, lanes, least, len(latents))
+        self.refuse_unearned(count + rest, lanes, least, len(latents))
         return self._coder.decode_then(
             _as_bytes(latents), _as_bytes(escapes), count, lanes, then, rest
         )
@@ -194,7 +194,7 @@ class Coder:
         """Decode count symbols whose tables a C function selects as they come: run is given the
         library, a stream that was started on, the model and where the symbols go. least: as above.
         """
-        self._refuse_unearned(count, lanes, least, len(latents))
+        self.refuse_unearned(count, lanes, least, len(latents))
         assert isinstance(self._coder, NativeCoder)
         return self._coder.decode_by(_as_bytes(latents), _as_bytes(escapes), count, lanes, run)
 
@@ -210,13 +210,16 @@ class Coder:
         """The same with NumPy. steps: the places of the next symbols, and what names their tables
         when it is given all symbols, of which those before are decoded.
         """
-        self._refuse_unearned(count, lanes, least, len(latents))
+        self.refuse_unearned(count, lanes, least, len(latents))
         symbols = np.zeros(count, np.int32)
         StepDecoder(self.tables, _as_bytes(latents), _as_bytes(escapes), lanes).run(symbols, steps)
         return symbols
 
     @staticmethod
-    def _refuse_unearned(count: int, lanes: int, least: int, stream_bytes: int) -> None:
+    def refuse_unearned(count: int, lanes: int, least: int, stream_bytes: int) -> None:
+        """Raise FormatError unless a stream of so many bytes may hold count symbols that cost at
+        least so much, in 2^-20 bits.
+        """
         _check_lanes(lanes)
         if count > UNEARNED_MAX and not _pays(least, stream_bytes):
             raise FormatError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import torch
 from rdedge.bundle.bundle import Bundle
 from rdedge.codec import Decoder, Encoder
 from rdedge.coding.context import DIRECTIONS
-from rdedge.errors import BundleError, TrainingError
+from rdedge.errors import BundleError, FormatError, TrainingError
+from rdedge.format.packet import Run, read_packet
 from rdedge.host import contexts, entropy
 from rdedge.host.contexts import SIZES, mass
 from rdedge.host.export import export
@@ -179,3 +182,17 @@ def test_taps_find_what_foretells() -> None:
     assert taps[3] == ()
     assert sum(len(t) for k, t in enumerate(taps) if k != 2) <= 4
     assert len(image_spans(symbols.reshape(-1, 4))) == 4
+
+
+def test_a_forged_count_takes_no_memory(images: Path, tmp_path: Path) -> None:
+    bundle = export(images, tmp_path / "x.rdb")
+    decoder = Decoder(bundle)
+    packet, _ = read_packet(Encoder(bundle).encode(bundle.reference.inputs[:1]))
+    forged = dataclasses.replace(packet, runs=(Run(0, 0, 1 << 24),))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="no more symbols than"):
+            decoder.decode(forged.to_bytes())
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    finally:
+        tracemalloc.stop()
