@@ -46,6 +46,8 @@ _REACH, _SHAPE_WEIGHT = 255, 60.0
 _FLOOR = 2e-4
 # A combination of levels that fewer training symbols select shares a table. Rows to look at.
 _LEAST_COUNT, _SOME_ROWS = 40.0, 60_000
+# Times as many symbols are looked at for spans and taps as are learned from.
+_TO_LOOK_AT = 4
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,10 @@ def train_contexts(
     combination of levels.
     """
     torch.manual_seed(seed)
-    symbols = train.symbols(step, rounding)
+    # As many as there are statistics to take from; of a large part not all at once.
+    total = sum(y.size for y in train.y)
+    chosen = _chosen(train.y, total // _TO_LOOK_AT)
+    symbols = [symbols_of(y, step, rounding, layout.quantisers) for y in chosen]
     if symbols[0].ndim > 2:
         # Rows in a grid are patches of images, others windows.
         spans = image_spans(rows_of(symbols)[:_SOME_ROWS])
