@@ -14,7 +14,7 @@ from rdedge.coding.prediction import predict, restore
 from rdedge.coding.quantiser import SCALED
 from rdedge.coding.rans import Backend, Coder
 from rdedge.coding.selection import Selection, Selector
-from rdedge.coding.tables import COST_BITS, Tables, escape_values, varint_lengths
+from rdedge.coding.tables import COST_BITS, Tables
 from rdedge.errors import FormatError, MismatchError, TruncatedError, UnsupportedError
 from rdedge.format.constants import Stream
 from rdedge.format.packet import LEARNED, Packet, Run
@@ -228,32 +228,16 @@ class SymbolCodec:
         if self.contexts is not None:
             ordered, rows = self._ordered(symbols.reshape(-1), grid)
             coded, chosen = self.contexts.select(ordered, rows)
-            in_order = symbol_bits(coded, chosen, self.coder.tables)
+            in_order = self.coder.tables.costs_of(chosen, coded) * 2.0**-COST_BITS
             of_rows = rows.to_natural(in_order, self.latents)
             bits: Array = of_rows.reshape(len(symbols), -1).sum(axis=1)
             return bits
         every, index = self._as_coded(symbols.reshape(-1), grid)
         if index is None:
             index = np.resize(self.coder.index, every.size)
-        cost = symbol_bits(every, index, self.coder.tables)
+        cost = self.coder.tables.costs_of(index, every) * 2.0**-COST_BITS
         choices = every.size - symbols.size
         total: Array = cost[choices:].reshape(len(symbols), -1).sum(axis=1)
         if choices:
             total += cost[:choices].reshape(len(symbols), -1).sum(axis=1)
         return total
-
-
-def symbol_bits(symbols: Array, index: Array, tables: Tables) -> Array:
-    """What each symbol (n,) int32 costs with the table of its place (n,), bits float64."""
-    t = index.astype(np.intp)
-    minimum, regular = tables.minimum.astype(np.int64)[t], tables.regular[t]
-    entry = symbols.astype(np.int64) - minimum
-    outside = (entry < 0) | (entry >= regular)
-    at = tables.first[t] + np.where(outside, regular, entry)
-    cost: Array = tables.costs[at] * 2.0**-COST_BITS
-    if outside.any():
-        values = escape_values(
-            symbols[outside].astype(np.int64), minimum[outside], regular[outside]
-        )
-        cost[outside] += 8.0 * varint_lengths(values)
-    return cost

@@ -6,7 +6,6 @@
 #define INPUTS_MAX 64
 #define HIDDEN_MAX 64
 #define MAGNITUDE_MAX 1023
-#define SIGNED_MAX 127
 #define ACTIVATION_MAX 4095
 #define TAP_MAX 8191
 #define LANES 8 /* numbers that are multiplied side by side */
@@ -305,13 +304,7 @@ static int64_t cost_of(const Table *table, const int32_t *costs, int32_t symbol)
     uint32_t k = (uint32_t)symbol - (uint32_t)table->minimum;
     if (k < table->regular)
         return costs[table->first + k];
-    int64_t above = (int64_t)symbol - ((int64_t)table->minimum + table->regular);
-    uint64_t value = above >= 0 ? 2 * (uint64_t)above
-                                : 2 * (uint64_t)((int64_t)table->minimum - 1 - symbol) + 1;
-    int64_t escape = 8 << 20;
-    for (; value >= 0x80; value >>= 7)
-        escape += 8 << 20;
-    return costs[table->first + table->regular] + escape;
+    return costs[table->first + table->regular] + (8 << 20) * (int64_t)escape_bytes(table, symbol);
 }
 
 /* Which of a symbol, the next nearer to zero and zero is worth its bits: the smallest of equals. */

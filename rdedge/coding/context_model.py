@@ -24,14 +24,13 @@ from rdedge.coding.context import (
 )
 from rdedge.coding.rans import Coder
 from rdedge.coding.rans_steps import Step
-from rdedge.coding.tables import Tables, escape_values, varint_lengths
+from rdedge.coding.tables import Tables
 from rdedge.errors import FormatError
 
 __all__ = ["ContextModel"]
 
 _TAP = np.dtype([("direction", "<i4"), ("latent", "<i4"), ("weight", "<i4")])
 _SPAN = np.dtype([("direction", "<i4"), ("first", "<i4"), ("count", "<i4")])
-_VARINT_BYTE = 8 << 20
 _LANES = 8
 
 Index = NDArray[np.uint16]
@@ -346,25 +345,11 @@ class ContextModel:
         largest = sign * nearest.astype(np.int64)
         at = np.abs(scaled.astype(np.float64))
         best = np.zeros(nearest.size, np.int64)
-        least = at * at + per_unit * self._cost(tables, mean.residual(best))
+        least = at * at + per_unit * self.tables.costs_of(tables, mean.residual(best))
         for m in (largest - 1, largest):
             off = at - m
-            total = off * off + per_unit * self._cost(tables, mean.residual(sign * m))
+            total = off * off + per_unit * self.tables.costs_of(tables, mean.residual(sign * m))
             better = (total < least) & (m >= 1)
             least[better] = total[better]
             best[better] = (sign * m)[better]
         return best.astype(np.int32)
-
-    def _cost(self, tables: Index, coded: Int32s) -> NDArray[np.float64]:
-        """In 2^-20 bits, an escape's bytes included."""
-        symbols = coded.astype(np.int64)
-        t = tables.astype(np.intp)
-        minimum, regular = self.tables.minimum.astype(np.int64)[t], self.tables.regular[t]
-        entry = symbols - minimum
-        outside = (entry < 0) | (entry >= regular)
-        cost = self.tables.costs[self.tables.first[t] + np.where(outside, regular, entry)]
-        if outside.any():
-            values = escape_values(symbols[outside], minimum[outside], regular[outside])
-            cost[outside] += varint_lengths(values) * _VARINT_BYTE
-        found: NDArray[np.float64] = cost.astype(np.float64)
-        return found

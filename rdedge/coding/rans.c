@@ -148,9 +148,7 @@ INLINE uint64_t encode_step(uint64_t x, const EncodeEntry *entry, uint8_t **word
 /* Puts the varint of a symbol outside its table before *escapes. */
 static void put_escape(int32_t symbol, const Table *table, uint8_t **escapes)
 {
-    int64_t above = (int64_t)symbol - ((int64_t)table->minimum + table->regular);
-    uint64_t value = above >= 0 ? 2 * (uint64_t)above
-                                : 2 * (uint64_t)((int64_t)table->minimum - 1 - symbol) + 1;
+    uint64_t value = escape_value(table, symbol);
     uint8_t bytes[5];
     int n = 0;
     for (; value >= 0x80; value >>= 7)

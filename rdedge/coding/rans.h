@@ -24,6 +24,23 @@ typedef struct {
     uint32_t unused;
 } Table;
 
+/* What the escapes stream holds for a symbol outside its table (FORMAT.md 4.3). */
+INLINE uint64_t escape_value(const Table *table, int64_t symbol)
+{
+    int64_t above = symbol - ((int64_t)table->minimum + table->regular);
+    return above >= 0 ? 2 * (uint64_t)above
+                      : 2 * (uint64_t)((int64_t)table->minimum - 1 - symbol) + 1;
+}
+
+/* How many bytes it takes there. */
+INLINE int32_t escape_bytes(const Table *table, int64_t symbol)
+{
+    int32_t bytes = 1;
+    for (uint64_t value = escape_value(table, symbol); value >= 0x80; value >>= 7)
+        bytes++;
+    return bytes;
+}
+
 /* Addresses are 64 bits on every machine, so that Python can fill this in without a compiler. */
 typedef struct {
     uint64_t encode;  /* EncodeEntry[all entries] */

@@ -34,13 +34,8 @@ static int32_t cost_of(const Table *table, const int32_t *costs, int32_t symbol)
     uint32_t k = (uint32_t)symbol - (uint32_t)table->minimum;
     if (k < table->regular)
         return costs[table->first + k] >> COARSE;
-    int64_t above = (int64_t)symbol - ((int64_t)table->minimum + table->regular);
-    uint64_t value = above >= 0 ? 2 * (uint64_t)above
-                                : 2 * (uint64_t)((int64_t)table->minimum - 1 - symbol) + 1;
-    int32_t escape = VARINT_BYTE;
-    for (; value >= 0x80; value >>= 7)
-        escape += VARINT_BYTE;
-    return (costs[table->first + table->regular] >> COARSE) + escape;
+    return (costs[table->first + table->regular] >> COARSE) +
+           VARINT_BYTE * escape_bytes(table, symbol);
 }
 
 /* Adds what a far symbol at place k costs more than a zero, class by class. */

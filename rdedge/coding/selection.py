@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rdedge import native
 from rdedge.coding.quantiser import EXACT, PREDICTED
-from rdedge.coding.tables import TABLES_MAX, Tables, escape_values, varint_lengths
+from rdedge.coding.tables import TABLES_MAX, Tables
 from rdedge.errors import FormatError, TruncatedError
 from rdedge.format.varint import append_varint, read_varint
 
@@ -25,7 +25,6 @@ __all__ = ["CLASSES_MAX", "LATENTS_MAX", "Group", "Selection", "Selector"]
 
 # As in selection.c: classes are compared in 2^-8 bits, symbols up to _NEAR have costs laid out.
 _COARSE, _NEAR = 12, 7
-_VARINT_BYTE = 8 << 8
 
 LATENTS_MAX = 65535
 CLASSES_MAX = 256
@@ -234,17 +233,7 @@ class Selector:
         """What symbols cost with tables, both of one shape, in 2^-8 bits: the sum over a group of
         any length fits 32 bits.
         """
-        t = tables.astype(np.intp)
-        minimum, regular = self.tables.minimum.astype(np.int64)[t], self.tables.regular[t]
-        entry = symbols.astype(np.int64) - minimum
-        outside = (entry < 0) | (entry >= regular)
-        at = self.tables.first[t] + np.where(outside, regular, entry)
-        cost: Int32s = (self.tables.costs[at] >> _COARSE).astype(np.int32)
-        if outside.any():
-            values = escape_values(
-                symbols[outside].astype(np.int64), minimum[outside], regular[outside]
-            )
-            cost[outside] += (varint_lengths(values) * _VARINT_BYTE).astype(np.int32)
+        cost: Int32s = (self.tables.costs_of(tables, symbols) >> _COARSE).astype(np.int32)
         return cost
 
     def _lay_out(self) -> int:

@@ -137,6 +137,21 @@ class Tables:
         """Cost of the cheapest entry of each table, (T,), in 2^-20 bits."""
         return np.minimum.reduceat(self.costs, self.first)
 
+    def costs_of(self, index: NDArray[np.uint16], symbols: NDArray[np.signedinteger]) -> Int64s:
+        """What symbols cost with the tables of their places, both of one shape, in 2^-20 bits: an
+        escaped one its escape entry and 8 bits for each byte of its varint.
+        """
+        t = index.astype(np.intp)
+        minimum, regular = self.minimum.astype(np.int64)[t], self.regular[t]
+        wide = symbols.astype(np.int64)
+        entry = wide - minimum
+        outside = (entry < 0) | (entry >= regular)
+        cost = self.costs[self.first[t] + np.where(outside, regular, entry)]
+        if outside.any():
+            values = escape_values(wide[outside], minimum[outside], regular[outside])
+            cost[outside] += varint_lengths(values) * (8 << COST_BITS)
+        return cost
+
     def to_bytes(self) -> bytes:
         """The member tables.bin of a bundle."""
         out = bytearray()

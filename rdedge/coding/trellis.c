@@ -1,20 +1,9 @@
 /* Quantisers that weigh bits against error (FORMAT.md 4.7): a trellis of up to 8 states, and each
    latent by itself. Steps and distances as float32 and float64 without fused multiply-add, each sum
    in one order, so that trellis.py makes the same symbols with NumPy, bit for bit. */
-#include <math.h>
-#include <stdint.h>
+#include "rans.h"
 
-#if defined(__GNUC__)
-#define EXPORT __attribute__((visibility("default")))
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT
-#endif
-#endif
+#include <math.h>
 
 #define STATES_MAX 8
 #define SYMBOL_MAX 0x3fffffff /* the largest whose double is an int32 */
@@ -23,13 +12,6 @@
 #define VARINT_BYTE (8 << 20)
 #define SCALED 0
 #define EXACT 2
-
-typedef struct {
-    int32_t minimum;
-    uint32_t regular;
-    uint32_t first;
-    uint32_t unused;
-} Table;
 
 /* Addresses are 64 bits on every machine, as in rans.c. */
 typedef struct {
@@ -48,8 +30,6 @@ typedef struct {
     uint64_t symbols;     /* int32_t[rows * L] */
 } Job;
 
-#define AT(type, address) ((type *)(uintptr_t)(address))
-
 /* The best symbol of each of four subsets, quantiser 0 even and odd, quantiser 1 even and odd, and
    for each state which of its two predecessors is better. */
 typedef struct {
@@ -62,11 +42,7 @@ static int64_t far_cost(const Table *table, const int64_t *costs, int64_t symbol
     int64_t k = symbol - table->minimum;
     if (k >= 0 && k < (int64_t)table->regular)
         return costs[table->first + k];
-    uint64_t value = k < 0 ? 2 * (uint64_t)(-1 - k) + 1 : 2 * (uint64_t)(k - table->regular);
-    int64_t escape = VARINT_BYTE;
-    for (; value >= 0x80; value >>= 7)
-        escape += VARINT_BYTE;
-    return costs[table->first + table->regular] + escape;
+    return costs[table->first + table->regular] + (int64_t)VARINT_BYTE * escape_bytes(table, symbol);
 }
 
 INLINE float magnitude_of(float v) { return v < 0.0f ? -v : v; }
@@ -137,13 +113,13 @@ EXPORT int64_t rdedge_trellis_quantise(const Job *job, int32_t states, const uin
                                        Step *steps)
 {
     const int64_t each = job->index_each;
-    const Table *tables = AT(const Table, job->tables);
-    const int64_t *costs = AT(const int64_t, job->costs);
-    const uint8_t *kinds = AT(const uint8_t, job->kinds);
+    const Table *tables = AT(Table, job->tables);
+    const int64_t *costs = AT(int64_t, job->costs);
+    const uint8_t *kinds = AT(uint8_t, job->kinds);
     for (int64_t row = 0; row < job->rows; row++) {
-        const float *y = AT(const float, job->y) + row * job->length;
-        const uint16_t *index = AT(const uint16_t, job->index) + row * job->index_stride;
-        int32_t *symbols = AT(int32_t, job->symbols) + row * job->length;
+        const float *y = AT(float, job->y) + row * job->length;
+        const uint16_t *index = AT(uint16_t, job->index) + row * job->index_stride;
+        int32_t *symbols = (int32_t *)(uintptr_t)job->symbols + row * job->length;
         double paths[STATES_MAX], next[STATES_MAX], least[4];
         for (int32_t s = 0; s < states; s++)
             paths[s] = s ? INFINITY : 0.0;
@@ -189,13 +165,13 @@ EXPORT int64_t rdedge_trellis_quantise(const Job *job, int32_t states, const uin
    -1, or the first latent that has no symbol. */
 EXPORT int64_t rdedge_scalar_quantise(const Job *job)
 {
-    const Table *tables = AT(const Table, job->tables);
-    const int64_t *costs = AT(const int64_t, job->costs);
-    const uint8_t *kinds = AT(const uint8_t, job->kinds);
+    const Table *tables = AT(Table, job->tables);
+    const int64_t *costs = AT(int64_t, job->costs);
+    const uint8_t *kinds = AT(uint8_t, job->kinds);
     for (int64_t row = 0; row < job->rows; row++) {
-        const float *y = AT(const float, job->y) + row * job->length;
-        const uint16_t *index = AT(const uint16_t, job->index) + row * job->index_stride;
-        int32_t *symbols = AT(int32_t, job->symbols) + row * job->length;
+        const float *y = AT(float, job->y) + row * job->length;
+        const uint16_t *index = AT(uint16_t, job->index) + row * job->index_stride;
+        int32_t *symbols = (int32_t *)(uintptr_t)job->symbols + row * job->length;
         for (int64_t i = 0; i < job->length; i++) {
             if (kinds[i] != SCALED) {
                 if (!fixed_symbol(y[i], kinds[i] == EXACT ? 1.0f : job->inverse_step, symbols + i))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdedge.coding.quantiser import EXACT, SCALED, Kinds
-from rdedge.coding.tables import COST_BITS, Tables, escape_values, varint_lengths
+from rdedge.coding.tables import Tables
 
 __all__ = ["Work"]
 
@@ -99,16 +99,8 @@ class Work:
 
     def _weigh(self, a: Doubles, points: Int64s, symbols: Int64s, index: Index) -> Doubles:
         """Squared distances to the points and what the symbols cost, all (n, L')."""
-        minimum = self.tables.minimum.astype(np.int64)[index]
-        regular = self.tables.regular[index]
-        entry = symbols - minimum
-        outside = (entry < 0) | (entry >= regular)
-        cost = self.tables.costs[self.tables.first[index] + np.where(outside, regular, entry)]
-        if outside.any():
-            values = escape_values(symbols[outside], minimum[outside], regular[outside])
-            cost[outside] += varint_lengths(values) * (8 << COST_BITS)
         d = a - points
-        total: Doubles = d * d + self.weight * cost
+        total: Doubles = d * d + self.weight * self.tables.costs_of(index, symbols)
         return total
 
     def _look_around(
