@@ -10,7 +10,6 @@ replacing the rows of the sets that were run.
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import sets as series_sets
 import torch
 from coding import machine_name
+from kept import replace_rows
 
 from rdedge.host import entropy
 from rdedge.host.train import train
@@ -53,7 +53,7 @@ def main() -> None:
     for name in options.only or (*_SERIES, "magtile"):
         with tempfile.TemporaryDirectory() as folder:
             rows = list(_rows(name, options.data, Path(folder)))
-        _write(path, name, [row | {"machine": options.machine} for row in rows])
+        replace_rows(path, FIELDS, name, [row | {"machine": options.machine} for row in rows])
 
 
 def _rows(name: str, data: Path, folder: Path):
@@ -99,17 +99,6 @@ def _rows(name: str, data: Path, folder: Path):
                 "train_s": f"{seconds:.0f}",
             }
             print(name, bound, card["selected_by"], card["bits_per_element"]["value"], flush=True)
-
-
-def _write(path: Path, name: str, rows: list[dict]) -> None:
-    kept = []
-    if path.exists():
-        with path.open(newline="") as file:
-            kept = [row for row in csv.DictReader(file) if row["set"] != name]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
-        writer.writerows([*kept, *rows])
 
 
 if __name__ == "__main__":

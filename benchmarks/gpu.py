@@ -11,7 +11,6 @@ quantiser steps. Both run in turns, so that a busy machine slows both.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from coding import machine_name
+from kept import replace_rows
 
 from rdedge.bundle.bundle import Bundle
 from rdedge.codec.preprocess import prepare
@@ -83,7 +83,7 @@ def main() -> None:
                 }
             )
             print(rows[-1])
-    _write(RESULTS / f"gpu-{options.machine}.csv", options.bundle.stem, rows)
+    replace_rows(RESULTS / f"gpu-{options.machine}.csv", FIELDS, options.bundle.stem, rows)
 
 
 def _compiled(run: Path, device: str) -> Encode:
@@ -109,17 +109,6 @@ def _in_turns(candidates: dict[str, Encode], x: np.ndarray) -> dict[str, float]:
             if i >= WARM:
                 found[name].append(time.perf_counter() - started)
     return {name: statistics.median(times) for name, times in found.items()}
-
-
-def _write(path: Path, bundle: str, rows: list[dict]) -> None:
-    kept = []
-    if path.exists():
-        with path.open(newline="") as file:
-            kept = [row for row in csv.DictReader(file) if row["bundle"] != bundle]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
-        writer.writerows([*kept, *rows])
 
 
 if __name__ == "__main__":

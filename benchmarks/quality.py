@@ -12,7 +12,6 @@ rows cut as sets.py says, standardised; differences and Rice codes (rice.py) sta
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ import sets as series_sets
 import tomllib
 import torch
 from coding import machine_name
+from kept import replace_rows
 from rice import Rice
 
 from rdedge.classical.series import series_yardsticks
@@ -73,7 +73,7 @@ def main() -> None:
         rows = _rows(name, found, options.machine)
         if "series" in one and not options.no_classical:
             rows += _rice(name, one, place, options.machine)
-        _write(RESULTS / f"quality-{options.machine}.csv", name, rows)
+        replace_rows(RESULTS / f"quality-{options.machine}.csv", FIELDS, name, rows)
         folder = options.keep / name
         (folder / "curve.png").write_bytes(curve_png(found))
         print(f"{name}: {len(rows)} rows", flush=True)
@@ -215,18 +215,6 @@ def _rice(name: str, one: dict, place: dict[str, str], machine: str) -> list[dic
             }
         )
     return rows
-
-
-def _write(path: Path, name: str, rows: list[dict]) -> None:
-    """Put the rows of one set in place of those that are there."""
-    kept = []
-    if path.exists():
-        with path.open(newline="") as file:
-            kept = [row for row in csv.DictReader(file) if row["set"] != name]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(kept + rows, key=lambda row: row["set"]))
 
 
 if __name__ == "__main__":

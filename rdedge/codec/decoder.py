@@ -19,8 +19,9 @@ from rdedge.engine.part import Part
 from rdedge.engine.runner import open_runner
 from rdedge.errors import FormatError, MismatchError
 from rdedge.format.constants import MAX_IMAGE_ELEMENTS, Stream
+from rdedge.format.envelope import require_codec
 from rdedge.format.mask import read_mask
-from rdedge.format.packet import LEARNED, Packet, read_packet
+from rdedge.format.packet import LEARNED, Packet, read_all, read_one
 from rdedge.types import Array
 
 
@@ -55,21 +56,11 @@ class Decoder:
         Raises a FormatError of FORMAT.md, section 7, for anything but one sound packet of this
         codec.
         """
-        packet, end = read_packet(data)
-        if end != len(data):
-            raise FormatError(
-                f"{len(data) - end} bytes follow the packet",
-                expected="one packet",
-                do="use decode_stream for several",
-            )
-        return self.decode_packet(packet)
+        return self.decode_packet(read_one(data))
 
     def decode_stream(self, data: bytes | memoryview) -> Iterator[Array]:
         """Packets that follow one another -> their samples, packet by packet."""
-        offset = 0
-        while offset < len(data):
-            packet, offset = read_packet(data, offset)
-            yield self.decode_packet(packet)
+        return map(self.decode_packet, read_all(data))
 
     def decode_packet(self, packet: Packet) -> Array:
         """A parsed packet -> its samples."""
@@ -155,12 +146,7 @@ class Decoder:
 
     def require(self, identity: bytes) -> None:
         """Raise MismatchError unless identity (32 bytes) is this codec's."""
-        if identity.hex() != self.manifest.identity:
-            raise MismatchError(
-                f"it was made by the codec {identity.hex()[:16]}...",
-                expected=f"{self.manifest.identity[:16]}..., the one of this bundle",
-                do="decode it with the bundle that made it",
-            )
+        require_codec(identity, self.manifest.identity)
 
 
 def _levels(packet: Packet) -> Array:

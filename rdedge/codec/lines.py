@@ -13,15 +13,15 @@ from rdedge.data.lines import MAX_BLOCK_BYTES, count_lines
 from rdedge.errors import (
     BundleError,
     FormatError,
-    MismatchError,
     ParityError,
     ShapeError,
     TruncatedError,
     UnsupportedError,
 )
 from rdedge.format.constants import CRITICAL_STREAMS, MAX_LINES_LOG2, MAX_SAMPLES, Stream
+from rdedge.format.envelope import require_codec
 from rdedge.format.lines import STORED, LinesStream
-from rdedge.format.packet import LEARNED, Packet, Run, read_packet
+from rdedge.format.packet import LEARNED, Packet, Run, read_all, read_one
 
 # Above this many bytes the effort of the highest levels costs seconds.
 _LARGE, _LARGE_LEVEL = 1 << 22, 9
@@ -124,30 +124,15 @@ class LineDecoder:
 
     def decode(self, data: bytes | memoryview) -> bytes:
         """One packet -> its lines. Raises a FormatError of FORMAT.md, section 7."""
-        packet, end = read_packet(data)
-        if end != len(data):
-            raise FormatError(
-                f"{len(data) - end} bytes follow the packet",
-                expected="one packet",
-                do="use decode_stream for several",
-            )
-        return self.decode_packet(packet)
+        return self.decode_packet(read_one(data))
 
     def decode_stream(self, data: bytes | memoryview) -> Iterator[bytes]:
         """Packets that follow one another -> their lines, packet by packet."""
-        offset = 0
-        while offset < len(data):
-            packet, offset = read_packet(data, offset)
-            yield self.decode_packet(packet)
+        return map(self.decode_packet, read_all(data))
 
     def decode_packet(self, packet: Packet) -> bytes:
         """A parsed packet -> its lines."""
-        if packet.codec_key != self.manifest.key:
-            raise MismatchError(
-                f"the packet was made by the codec {packet.codec_key.hex()}",
-                expected=self.manifest.key.hex(),
-                do="decode it with the bundle that made it",
-            )
+        packet.require(self.manifest.key)
         count = packet.sample_count
         if packet.runs != (Run(LEARNED, 0, count),):
             raise UnsupportedError("a packet of lines with other runs", expected="codec 0, level 0")
@@ -166,12 +151,7 @@ class LineDecoder:
 
     def require(self, identity: bytes) -> None:
         """Raise MismatchError unless identity (32 bytes) is this codec's."""
-        if identity.hex() != self.manifest.identity:
-            raise MismatchError(
-                f"it was made by the codec {identity.hex()[:16]}...",
-                expected=f"{self.manifest.identity[:16]}..., the one of this bundle",
-                do="decode it with the bundle that made it",
-            )
+        require_codec(identity, self.manifest.identity)
 
 
 class LineEncoder:

@@ -15,7 +15,7 @@ from rdedge.coding.quantiser import SCALED
 from rdedge.coding.rans import Backend, Coder
 from rdedge.coding.selection import Selection, Selector
 from rdedge.coding.tables import COST_BITS, Tables
-from rdedge.errors import FormatError, MismatchError, TruncatedError, UnsupportedError
+from rdedge.errors import FormatError, TruncatedError, UnsupportedError
 from rdedge.format.constants import Stream
 from rdedge.format.packet import LEARNED, Packet, Run
 from rdedge.types import Array
@@ -160,12 +160,7 @@ class SymbolCodec:
 
         Raises a FormatError of FORMAT.md, section 7.
         """
-        if packet.codec_key != self.key:
-            raise MismatchError(
-                f"the packet was made by the codec {packet.codec_key.hex()}",
-                expected=self.key.hex(),
-                do="decode it with the bundle that made it",
-            )
+        packet.require(self.key)
         if Stream.LINES in packet.streams:
             raise FormatError("the packet has lines", expected="samples, as this bundle codes")
         samples = 0

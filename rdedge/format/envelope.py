@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rdedge import canonical
-from rdedge.errors import FormatError, UnsupportedError
+from rdedge.errors import FormatError, MismatchError, UnsupportedError
 from rdedge.format.constants import (
     BOOT_BYTES,
     CRITICAL_FIELDS,
@@ -101,6 +101,16 @@ class Envelope:
         buffer += fields
         append_crc(buffer)
         return bytes(buffer)
+
+
+def require_codec(identity: bytes, own: str) -> None:
+    """Raise MismatchError unless identity (32 bytes) is a bundle's own, in hex."""
+    if identity.hex() != own:
+        raise MismatchError(
+            f"it was made by the codec {identity.hex()[:16]}...",
+            expected=f"{own[:16]}..., the one of this bundle",
+            do="decode it with the bundle that made it",
+        )
 
 
 def read_envelope(data: bytes | memoryview, offset: int = 0) -> tuple[Envelope, int]:

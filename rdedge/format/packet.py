@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from rdedge.errors import FormatError, UnsupportedError
+from rdedge.errors import FormatError, MismatchError, UnsupportedError
 from rdedge.format.constants import (
     CODEC_KEY_BYTES,
     CRITICAL_STREAMS,
@@ -64,6 +64,15 @@ class Packet:
     @property
     def sample_count(self) -> int:
         return sum(run.count for run in self.runs)
+
+    def require(self, key: bytes) -> None:
+        """Raise MismatchError unless the codec of this key made it."""
+        if self.codec_key != key:
+            raise MismatchError(
+                f"the packet was made by the codec {self.codec_key.hex()}",
+                expected=key.hex(),
+                do="decode it with the bundle that made it",
+            )
 
     def to_bytes(self) -> bytes:
         """The packet as section 1 lays it out. Raises FormatError for what a reader refuses."""
@@ -139,6 +148,26 @@ class Packet:
                 append_varint(body, len(data))
             body += data
         return body
+
+
+def read_one(data: bytes | memoryview) -> Packet:
+    """The packet that data is. Raises a FormatError of section 7, also where more follows."""
+    packet, end = read_packet(data)
+    if end != len(data):
+        raise FormatError(
+            f"{len(data) - end} bytes follow the packet",
+            expected="one packet",
+            do="use decode_stream for several",
+        )
+    return packet
+
+
+def read_all(data: bytes | memoryview) -> Iterator[Packet]:
+    """Packets that follow one another."""
+    offset = 0
+    while offset < len(data):
+        packet, offset = read_packet(data, offset)
+        yield packet
 
 
 def read_packet(data: bytes | memoryview, offset: int = 0) -> tuple[Packet, int]:
