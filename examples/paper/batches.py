@@ -30,7 +30,9 @@ FULL_SEED = 1_000_000
 
 
 def run(setting: Setting, digits: Digits, series: Path | None, out: Path) -> None:
-    rows, gradients, curves = [], [], {}
+    rows: list[dict[str, object]] = []
+    gradients: list[dict[str, object]] = []
+    curves: dict[tuple[str, str, str], list[list[tuple[int, float, float]]]] = {}
     for data, parts, bound, budget in (
         (
             digits.name,
@@ -159,7 +161,7 @@ def _full_gradient(trainer: Trainer, budget: Budget, seed: int) -> tuple[Array, 
             batches = Batches(count, budget.batch).epoch(torch.Generator().manual_seed(first))
             # Added up one by one: hundreds of gradients need not fit in memory.
             each = (len(b) * _gradient(trainer, b, first + j) for j, b in enumerate(batches))
-            twice.append(sum(each) / count)
+            twice.append(np.asarray(sum(each)) / count)
     return (twice[0] + twice[1]) / 2.0, float(np.linalg.norm(twice[0] - twice[1])) / 2.0
 
 

@@ -44,6 +44,7 @@ def samples(d: int, count: int, seed: int, elements: int = ELEMENTS) -> Array:
 
 def run(setting: Setting, out: Path) -> None:
     rows: list[dict[str, object]] = []
+    spaces: list[tuple[int, int, tuple[str, ...]]]
     spaces = [(d, ELEMENTS, COMPARED) for d in setting.manifold_dimensions]
     spaces += [(PLANE, elements, ("entropy",)) for elements in setting.manifold_elements]
     for d, elements, names in spaces:

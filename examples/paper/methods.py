@@ -13,10 +13,11 @@ import torch
 from rdedge import metrics
 from rdedge.host.datasets import Parts, scale_of
 from rdedge.host.evaluate import evaluate, latents_of
+from rdedge.host.fit import Rounding
 from rdedge.host.models.base import Model
 from rdedge.host.plans import plan_for
 from rdedge.host.training import Trainer
-from rdedge.types import Bound, SampleSpec
+from rdedge.types import Bound, SampleKind, SampleSpec
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,16 @@ OF_THE_PAPER = ("renyi", "ae", "dae")
 class Fitted:
     """A trained model. card: what it does at the bound, in actual bytes (host.evaluate).
 
-    estimate: bits a sample by its own objective, on validation. seconds: of the processor, to
-    train; what else runs disturbs them less than the clock. curve: (epoch, estimated bits an
-    element, distortion) after each epoch. trained: epochs. diverged: the epoch in which the
-    multiplier was seen to run away, 0 where it was not; log_multiplier: its last.
+    how: its latents are quantised at that. estimate: bits a sample by its own objective, on
+    validation. seconds: of the processor, to train; what else runs disturbs them less than the
+    clock. curve: (epoch, estimated bits an element, distortion) after each epoch. trained: epochs.
+    diverged: the epoch in which the multiplier was seen to run away, 0 where it was not;
+    log_multiplier: its last.
     """
 
     model: Model
     card: dict[str, Any]
+    how: Rounding
     estimate: float
     seconds: float
     curve: list[tuple[int, float, float]]
@@ -67,7 +70,7 @@ class Fitted:
     @property
     def bits(self) -> float:
         """Actual bits of a held-out sample at the bound."""
-        return 8.0 * self.card["packet_bytes"] / self.card["samples"]
+        return 8.0 * float(self.card["packet_bytes"]) / float(self.card["samples"])
 
     @property
     def course(self) -> dict[str, object]:
@@ -90,7 +93,7 @@ class Budget:
     latents: int | None = None
 
 
-def parts_of(x: np.ndarray, held_out: np.ndarray, kind: str = "vector") -> Parts:
+def parts_of(x: np.ndarray, held_out: np.ndarray, kind: SampleKind = "vector") -> Parts:
     """Training and validation (the last eighth) from x, samples held out."""
     spec = SampleSpec(kind, x.shape[1:], str(x.dtype))
     at = len(x) - max(len(x) // 8, 16)
@@ -144,11 +147,12 @@ def fit(
     seconds = time.process_time() - started
     elements = trainer.validation_raw.size / len(trainer.validation_raw)
     estimate = trainer.validate()[0] * elements
-    card = evaluate(trainer.model, parts, bound, trainer.scale)
+    card, entropy = evaluate(trainer.model, parts, bound, trainer.scale)
     curve = [(p.epoch, p.rate, p.distortion) for p in trainer.history]
     return Fitted(
         trainer.model,
         card,
+        entropy.how,
         estimate,
         seconds,
         curve,
@@ -177,7 +181,7 @@ def noisy_psnr(fitted: Fitted, x: np.ndarray, sigma: float, seed: int) -> float:
         seen = np.clip(np.rint(seen), info.min, info.max)
     spec = SampleSpec("vector", x.shape[1:], str(x.dtype))
     found = latents_of(fitted.model, [seen.astype(x.dtype)], spec)
-    decoded = found.decoded(fitted.card["step"], fitted.card["rounding"])
+    decoded = found.decoded(fitted.card["step"], fitted.how)
     return metrics.mean("psnr", [x], decoded, fitted.scale)
 
 
