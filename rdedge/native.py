@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Library", "describe", "library"]
 
-ABI = 5
+ABI = 6
 NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 
 _pointer = ctypes.c_void_p
@@ -47,7 +47,6 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
     "rdedge_quantise_by": (_int64, [_pointer, _int64, _pointer, _pointer, _int64, _pointer]),
     "rdedge_quantise": (_int64, [_pointer, _int64, _float, _float, _pointer]),
     "rdedge_trellis_quantise": (_int64, [_pointer, ctypes.c_int32, _pointer, _pointer]),
-    "rdedge_scalar_quantise": (_int64, [_pointer]),
     "rdedge_trellis_dequantise": (
         _int64,
         [_pointer, _int64, _int64, _pointer, _pointer, _float, _pointer],
@@ -98,7 +97,6 @@ class Library:
         self.quantise = loaded.rdedge_quantise
         self.quantise_by = loaded.rdedge_quantise_by
         self.trellis_quantise = loaded.rdedge_trellis_quantise
-        self.scalar_quantise = loaded.rdedge_scalar_quantise
         self.trellis_dequantise = loaded.rdedge_trellis_dequantise
         self.trellis_parities = loaded.rdedge_trellis_parities
         self.context_inputs = loaded.rdedge_context_inputs

@@ -143,11 +143,17 @@ class Bundle:
         return bundle
 
     def _check_contexts(self) -> None:
-        contexts, selection = self.contexts, self.selection
+        contexts, selection, trellis = self.contexts, self.selection, self.manifest.trellis
         if contexts is None:
-            if self.manifest.rate_weight:
-                raise BundleError("rate_weight without contexts.bin", expected="both or none")
+            if self.manifest.rate_weight or trellis is not None:
+                which = "a rate_weight" if trellis is None else "a trellis"
+                raise BundleError(f"{which} without contexts.bin", expected="both or none")
             return
+        if trellis is not None and (any(contexts.taps) or selection.predicted.size):
+            raise BundleError(
+                "a trellis, and latents that are predicted from others",
+                expected="contexts without taps and no PREDICTED latents",
+            )
         if (
             contexts.latents != selection.latents
             or contexts.tables_needed > len(self.tables)

@@ -11,6 +11,7 @@ import numpy as np
 
 from rdedge import canonical, config
 from rdedge.bundle.fallback import MAX_FALLBACKS, Fallback
+from rdedge.coding.trellis import Trellis
 from rdedge.errors import BundleError, RdedgeError
 from rdedge.metrics import Scale
 from rdedge.types import Bound, SampleSpec
@@ -73,7 +74,8 @@ class Manifest:
     model: kind of model. columns: names of a series' channels, empty where they have none.
     latents: L, of a row; patch: pixels of an image's side that a row stands for, else 1 (FORMAT.md,
     section 4.5). rounding: of the quantiser, encoder only. rate_weight: what a bit is worth there,
-    in squared steps, where symbols are lowered for it; 0: they are not. scale: of psnr and nrmse.
+    in squared steps, where symbols are chosen by it; 0: they are not. trellis: what quantises
+    SCALED latents (section 4.7), None: each by itself. scale: of psnr and nrmse.
     bound: the mean bound that it was trained for. levels: operating points, the one trained for
     first.
     fallbacks: codecs that a run may name in place of the learned one, by position from 1. members:
@@ -99,6 +101,7 @@ class Manifest:
     absent: tuple[str, ...] = ()
     fallbacks: tuple[Fallback, ...] = ()
     rate_weight: float = 0.0
+    trellis: Trellis | None = None
 
     @property
     def cannot(self) -> tuple[str, ...]:
@@ -126,6 +129,7 @@ class Manifest:
             {
                 **part,
                 **_fallbacks(self),
+                **_trellis(self),
                 "format": FORMAT_VERSION,
                 "model": self.model,
                 "sample": _sample(self.sample),
@@ -171,13 +175,15 @@ class Manifest:
             spec = SampleSpec(sample["kind"], tuple(sample["shape"]), sample["dtype"])
             absent = tuple(value.pop("absent", ()))
             value.pop("cannot", None)
+            states = value.pop("trellis", None)
+            trellis = None if states is None else Trellis.of(states)
             value.setdefault("rate_weight", 0.0)
             if absent not in ((), SERVER_MEMBERS):
                 raise ValueError(f"absent {absent!r:.80}")
             if not all(isinstance(name, str) for name in value["columns"]):
                 raise ValueError(f"columns {value['columns']!r:.80}")
             rest = config.build(value, _Rest, "manifest.json")
-            manifest = rest.with_parts(spec, levels, fallbacks, members, absent)
+            manifest = rest.with_parts(spec, levels, fallbacks, members, absent, trellis)
         except BundleError:
             raise
         except (
@@ -266,6 +272,7 @@ class _Rest:
         fallbacks: tuple[Fallback, ...],
         members: dict[str, Member],
         absent: tuple[str, ...],
+        trellis: Trellis | None,
     ) -> Manifest:
         return Manifest(
             sample=sample,
@@ -273,6 +280,7 @@ class _Rest:
             fallbacks=fallbacks,
             members=members,
             absent=absent,
+            trellis=trellis,
             **vars(self),
         )
 
@@ -281,6 +289,13 @@ def _fallbacks(manifest: Manifest) -> dict[str, Any]:
     """The key of the manifest and of the identity; a bundle without any has none."""
     found = [fallback.to_json() for fallback in manifest.fallbacks]
     return {"fallbacks": found} if found else {}
+
+
+def _trellis(manifest: Manifest) -> dict[str, Any]:
+    """The same of a trellis."""
+    if manifest.trellis is None:
+        return {}
+    return {"trellis": [list(pair) for pair in manifest.trellis.transitions]}
 
 
 def _sample(spec: SampleSpec) -> dict[str, Any]:
@@ -297,6 +312,7 @@ def identity_of(manifest: Manifest) -> str:
         canonical.dumps(
             {
                 **_fallbacks(manifest),
+                **_trellis(manifest),
                 **contexts,
                 "format": FORMAT_VERSION,
                 "sample": _sample(manifest.sample),

@@ -13,7 +13,6 @@ from rdedge.codec.digest import fits_digest
 from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.preprocess import BLOCK_ELEMENTS, from_network
 from rdedge.codec.symbols import SymbolCodec
-from rdedge.coding.quantiser import dequantise
 from rdedge.coding.rans import Backend
 from rdedge.engine.part import Part
 from rdedge.engine.runner import open_runner
@@ -48,7 +47,6 @@ class Decoder:
         self.fallbacks = Fallbacks(self.manifest)
         # Packets with a digest, and those among them that came back as something else.
         self.digests = self.mismatches = 0
-        self._quantisers = self.bundle.selection.quantisers
 
     def decode(self, data: bytes | memoryview) -> Array:
         """One packet -> (N, *shape) in the dtype and the units of the source.
@@ -137,11 +135,11 @@ class Decoder:
         steps = [level.step for level in self.manifest.levels]
         first = 0 if levels is None else int(levels[0])
         if levels is None or (levels == first).all():
-            return dequantise(symbols, steps[first], self._quantisers)
+            return self.symbol_codec.values(symbols, steps[first])
         y_hat = np.empty(symbols.shape, np.float32)
         for level in np.unique(levels):
             which = levels == level
-            y_hat[which] = dequantise(symbols[which], steps[level], self._quantisers)
+            y_hat[which] = self.symbol_codec.values(symbols[which], steps[level])
         return y_hat
 
     def require(self, identity: bytes) -> None:

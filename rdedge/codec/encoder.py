@@ -152,7 +152,7 @@ class Encoder:
         quantiser, weight = self._quantisers[level], self.manifest.rate_weight
         flat = symbols.reshape(-1)
         quantiser(y, flat)
-        if weight:
+        if weight or self.manifest.trellis is not None:
             flat[:] = self.symbol_codec.lower(flat, quantiser.scaled(y), weight, grid)
 
     def _refuse_level(self, level: int) -> None:

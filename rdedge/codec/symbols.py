@@ -8,13 +8,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.coding import quantiser, trellis
 from rdedge.coding.context import Contexts, Rows
 from rdedge.coding.context_model import ContextModel
+from rdedge.coding.means import Moving
 from rdedge.coding.prediction import predict, restore
-from rdedge.coding.quantiser import SCALED
 from rdedge.coding.rans import Backend, Coder
+from rdedge.coding.search import search
 from rdedge.coding.selection import Selection, Selector
 from rdedge.coding.tables import COST_BITS, Tables
+from rdedge.coding.trellis import Trellis
 from rdedge.errors import FormatError, TruncatedError, UnsupportedError
 from rdedge.format.constants import Stream
 from rdedge.format.packet import LEARNED, Packet, Run
@@ -24,9 +27,9 @@ _NO_CLASSES = np.zeros(1, np.uint16)
 
 
 class SymbolCodec:
-    """The symbols of samples of one codec <-> packets.
+    """The symbols of samples of one codec <-> packets; and what symbols stand for.
 
-    key: 4 bytes. levels, fallbacks: how many the bundle has.
+    key: 4 bytes. levels, fallbacks: how many the bundle has. trellis: with contexts alone.
     """
 
     def __init__(
@@ -38,14 +41,16 @@ class SymbolCodec:
         backend: Backend | None = None,
         fallbacks: int = 0,
         contexts: Contexts | None = None,
+        trellis: Trellis | None = None,
     ) -> None:
         self.key = key
         self.latents = selection.latents
         self.levels, self.fallbacks = levels, fallbacks
         self.numpy = backend == "numpy"
         self.predicted = selection.predicted
+        self.kinds = selection.quantisers & ~np.uint8(quantiser.PREDICTED)
         # What may be coded as less than it is: what is neither exact nor to the nearest.
-        self.free = selection.quantisers == SCALED
+        self.free = selection.quantisers == quantiser.SCALED
         self.selector = Selector(selection, tables, numpy=self.numpy)
         index = selection.fixed
         self.fixed = index is not None
@@ -56,7 +61,9 @@ class SymbolCodec:
         # The last symbols that were lowered, their grid, and how they are coded.
         self._lowered: tuple[Array, tuple[int, ...], Array, Array] | None = None
         if contexts is not None:
-            self.contexts = ContextModel(contexts, index, tables, numpy=self.numpy)
+            moving = None if trellis is None else Moving(trellis, self.free)
+            self.contexts = ContextModel(contexts, index, tables, self.numpy, moving)
+        self.trellis = trellis
 
     @staticmethod
     def of(bundle: Bundle, backend: Backend | None = None) -> SymbolCodec:
@@ -69,6 +76,7 @@ class SymbolCodec:
             backend,
             len(manifest.fallbacks),
             bundle.contexts,
+            manifest.trellis,
         )
 
     def pack(
@@ -138,12 +146,19 @@ class SymbolCodec:
     def lower(
         self, symbols: Array, scaled: Array, weight: float, grid: tuple[int, ...] = ()
     ) -> Array:
-        """Symbols that are worth their bits, in place of the nearest ones (ContextModel.lower).
+        """Symbols that are worth their bits, in place of the nearest ones (ContextModel.lower), or
+        what the trellis has (coding.search).
 
         symbols: (rows * L,) int32, to the nearest; scaled: the latents in quantiser steps, float32,
-        of that shape. weight: of a bit, in squared steps.
+        of that shape. weight: of a bit, in squared steps. Raises ValueRangeError of a trellis.
         """
         assert self.contexts is not None
+        if self.trellis is not None:
+            of_rows = symbols.reshape(-1, self.latents)
+            rows = Rows.of(len(of_rows) // math.prod(grid), grid, self.latents)
+            scaled = scaled.reshape(of_rows.shape)
+            found = search(self.contexts, scaled, of_rows, self.kinds, weight, rows)
+            return found.reshape(-1)
         ordered, rows = self._ordered(symbols, grid)
         in_order = rows.to_coded(np.ascontiguousarray(scaled, np.float32), self.latents)
         coded, index = self.contexts.lower(ordered, in_order, self.free, weight, rows)
@@ -153,6 +168,17 @@ class SymbolCodec:
         # What is lowered is mostly packed next.
         self._lowered = (found.copy(), grid, coded, index)
         return found
+
+    def values(self, symbols: Array, step: float) -> Array:
+        """What the decoder's graph is fed with for symbols (..., L) int32 at this step, float32.
+
+        Raises FormatError for a symbol that a trellis does not have.
+        """
+        if self.trellis is None:
+            return quantiser.dequantise(symbols, step, self.kinds)
+        rows = symbols.reshape(-1, self.latents)
+        found = trellis.dequantise(rows, step, self.kinds, self.trellis, self.numpy)
+        return found.reshape(symbols.shape)
 
     def unpack(self, packet: Packet, grid: tuple[int, ...] = ()) -> Array:
         """A packet of samples whose rows lie so -> symbols (N, rows * L) int32, of the N samples

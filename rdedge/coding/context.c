@@ -28,6 +28,7 @@ typedef struct {
 
 typedef struct {
     uint64_t contextual;  /* uint8_t[L]: 0 for a latent with a fixed table */
+    uint64_t moves;       /* uint8_t[L]: 1 for a latent that moves the state of a trellis */
     uint64_t fixed;       /* uint16_t[L] */
     uint64_t spans_first; /* int32_t[L * F + 1] */
     uint64_t spans;       /* Span[] */
@@ -51,6 +52,8 @@ typedef struct {
     uint64_t stride;     /* int64_t[R] */
     uint64_t neighbours; /* int32_t[directions * R], by direction from 1; -1 where there is none */
     uint64_t first;      /* int64_t[fronts + 1] */
+    uint64_t states;     /* uint8_t[R]: of a trellis, moved on here */
+    uint64_t next;       /* uint8_t[states * 2], or 0 without one: by a symbol's parity (4.7) */
     int64_t rows, fronts;
 } Rows;
 
@@ -71,13 +74,23 @@ INLINE int32_t magnitude(int32_t q)
     return c < 0 ? -c : c;
 }
 
-/* The mean of latent k in rows r to r + n of one front, by symbols that are known. */
+/* The mean of latent k in rows r to r + n of one front, by symbols that are known. With a trellis
+   there is none: the quantiser stands in its place. */
 static void foretell(const Contexts *c, const Rows *rows, const int32_t *symbols, int64_t k,
                      int64_t r, int64_t n, Mean *mean)
 {
     const int64_t *base = AT(int64_t, rows->base), *stride = AT(int64_t, rows->stride);
     const int32_t *first = AT(int32_t, c->taps_first) + k;
     int32_t sums[BLOCK];
+    if (rows->next) {
+        const uint8_t *states = AT(uint8_t, rows->states) + r;
+        const int32_t mask = AT(uint8_t, c->contextual)[k] && AT(uint8_t, c->moves)[k];
+        for (int64_t i = 0; i < n; i++) {
+            mean->sign[i] = 1;
+            mean->away[i] = states[i] & mask;
+        }
+        return;
+    }
     for (int64_t i = 0; i < n; i++)
         sums[i] = 0;
     for (int32_t t = first[0]; t < first[1]; t++) {
@@ -167,11 +180,16 @@ static void look(const Contexts *c, const Rows *rows, const int32_t *sums, const
             x[i] = logarithms[(uint32_t)x[i] * (65536u / (uint32_t)counts[i]) >> 12];
 }
 
-/* Notes what latent k in rows r to r + n is coded as. */
-static void note(const Contexts *c, const int32_t *coded, int64_t k, int64_t r, int64_t n,
-                 int32_t *sums)
+/* Notes what latent k in rows r to r + n is coded as, and moves their states. */
+static void note(const Contexts *c, const Rows *rows, const int32_t *coded, int64_t k, int64_t r,
+                 int64_t n, int32_t *sums)
 {
     int32_t *sum = sums + r * (c->latents + 1) + k;
+    if (rows->next && AT(uint8_t, c->moves)[k]) {
+        uint8_t *states = (uint8_t *)(uintptr_t)rows->states + r;
+        for (int64_t i = 0; i < n; i++)
+            states[i] = AT(uint8_t, rows->next)[2 * states[i] + ((uint32_t)coded[i] & 1)];
+    }
     for (int64_t i = 0; i < n; i++, sum += c->latents + 1) {
         if (k == 0)
             sum[0] = 0;
@@ -256,7 +274,7 @@ EXPORT void rdedge_context_inputs(const Contexts *c, const Rows *rows, const int
             coded[at + i] = residual(symbols[at + i], &mean, i);
             away[at + i] = mean.away[i];
         }
-        note(c, coded + at, k, r, n, sums);
+        note(c, rows, coded + at, k, r, n, sums);
         at += n;
     });
 }
@@ -271,7 +289,7 @@ EXPORT void rdedge_context_tables(const Contexts *c, const Rows *rows, const int
         select_tables(c, rows, symbols, sums, k, r, n, &mean, index + at);
         for (int64_t i = 0; i < n; i++)
             coded[at + i] = residual(symbols[at + i], &mean, i);
-        note(c, coded + at, k, r, n, sums);
+        note(c, rows, coded + at, k, r, n, sums);
         at += n;
     });
 }
@@ -293,7 +311,7 @@ EXPORT void rdedge_context_decode(const Contexts *c, const Rows *rows, Decoding 
         rdedge_rans_decode_some(decoding, &chosen, n, coded + at);
         for (int64_t i = 0; i < n; i++)
             symbols[at + i] = restored(coded[at + i], &mean, i);
-        note(c, coded + at, k, r, n, sums);
+        note(c, rows, coded + at, k, r, n, sums);
         at += n;
     });
 }
@@ -344,7 +362,7 @@ EXPORT void rdedge_context_quantise(const Contexts *c, const Rows *rows, const T
                                           symbols[at + i], &mean, i);
             coded[at + i] = residual(symbols[at + i], &mean, i);
         }
-        note(c, coded + at, k, r, n, sums);
+        note(c, rows, coded + at, k, r, n, sums);
         at += n;
     });
 }

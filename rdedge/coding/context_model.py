@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -22,6 +21,7 @@ from rdedge.coding.context import (
     Rows,
     logarithms,
 )
+from rdedge.coding.means import Mean, Moving, States
 from rdedge.coding.rans import Coder
 from rdedge.coding.rans_steps import Step
 from rdedge.coding.tables import Tables
@@ -32,7 +32,6 @@ __all__ = ["ContextModel"]
 _TAP = np.dtype([("direction", "<i4"), ("latent", "<i4"), ("weight", "<i4")])
 _SPAN = np.dtype([("direction", "<i4"), ("first", "<i4"), ("count", "<i4")])
 _LANES = 8
-
 Index = NDArray[np.uint16]
 Int32s = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -43,39 +42,20 @@ def _padded(weights: NDArray[np.int16]) -> NDArray[np.int16]:
     return np.pad(weights, ((0, 0), (0, -weights.shape[1] % _LANES)))
 
 
-@dataclass(frozen=True)
-class _Mean:
-    """sign: (n,) 1 or -1; away: (n,) how far the mean is from zero, in quarters of a step."""
-
-    sign: NDArray[np.int64]
-    away: NDArray[np.int64]
-
-    @property
-    def phase(self) -> NDArray[np.int64]:
-        """The place within a combination of levels."""
-        found: NDArray[np.int64] = self.away % PHASES + np.where(self.away < PHASES, 0, PHASES)
-        return found
-
-    def residual(self, symbols: NDArray[np.signedinteger]) -> Int32s:
-        """Symbols as they are coded, modulo 2^32."""
-        found: Int32s = (self.sign * symbols - self.away // PHASES).astype(np.int32)
-        return found
-
-    def restored(self, coded: Int32s) -> Int32s:
-        found: Int32s = (self.sign * (coded.astype(np.int64) + self.away // PHASES)).astype(
-            np.int32
-        )
-        return found
-
-
 class ContextModel:
     """One bundle's contexts with its tables.
 
-    fixed: (L,) uint16, the tables of the latents that have one. numpy: not in C.
+    fixed: (L,) uint16, the tables of the latents that have one. moving: None without a trellis.
+    numpy: not in C. Raises FormatError where these do not fit each other.
     """
 
     def __init__(
-        self, contexts: Contexts, fixed: Index, tables: Tables, numpy: bool = False
+        self,
+        contexts: Contexts,
+        fixed: Index,
+        tables: Tables,
+        numpy: bool = False,
+        moving: Moving | None = None,
     ) -> None:
         if fixed.shape != (contexts.latents,):
             raise FormatError(
@@ -86,8 +66,13 @@ class ContextModel:
             raise FormatError(
                 f"contexts name table {needed - 1}", expected=f"0 to {len(tables) - 1}"
             )
+        if moving is not None and any(contexts.taps):
+            raise FormatError("contexts with taps and a trellis", expected="one of the two")
         self.contexts, self.tables, self.fixed = contexts, tables, fixed
+        self.moving = moving
+        self.moves = np.zeros(contexts.latents, np.bool_) if moving is None else moving.latents
         self.latents = contexts.latents
+        self.numpy = numpy
         self._library = None if numpy else native.library()
         self._keep: list[NDArray[np.generic]] = []
 
@@ -99,23 +84,27 @@ class ContextModel:
         fixed = int(least[self.fixed[~self.contexts.contextual]].sum())
         return fixed + by_context * int(self.contexts.contextual.sum())
 
-    def select(self, symbols: Int32s, rows: Rows) -> tuple[Int32s, Index]:
+    def select(
+        self, symbols: Int32s, rows: Rows, parity: int | None = None
+    ) -> tuple[Int32s, Index]:
         """symbols: (R * L,) int32 in the order of coding -> as they are coded, and the table of
-        each, uint16.
+        each, uint16. parity: what all rows' states are taken to have; None: what they come to.
         """
         index, coded = np.empty(symbols.size, np.uint16), np.zeros(symbols.size, np.int32)
+        states = States.of(self.moving, len(rows.base), parity)
         if self._library is not None:
             symbols = np.ascontiguousarray(symbols)
-            at, keep = self._rows_at(rows)
+            at, keep = self._rows_at(rows, states)
             sums = self._sums(rows)
             arrays = [a.ctypes.data for a in (symbols, sums, coded, index)]
             self._library.context_tables(self._at, at, *arrays)
             del keep
             return coded, index
         for front, k, places in self._steps(rows):
-            mean = self._mean(symbols, rows, front, k)
+            mean = self._mean(symbols, rows, front, k, states)
             index[places] = self._tables_of(coded, rows, front, k, mean)
             coded[places] = mean.residual(symbols[places])
+            states.move(front, k, symbols[places])
         return coded, index
 
     def inputs(self, symbols: Int32s, rows: Rows) -> tuple[Int32s, Int32s, NDArray[np.int16]]:
@@ -125,18 +114,20 @@ class ContextModel:
         """
         found = np.zeros((symbols.size, self.contexts.inputs), np.int16)
         coded, away = np.zeros(symbols.size, np.int32), np.zeros(symbols.size, np.int32)
+        states = States.of(self.moving, len(rows.base))
         if self._library is not None:
             symbols = np.ascontiguousarray(symbols)
-            at, keep = self._rows_at(rows)
+            at, keep = self._rows_at(rows, states)
             sums = self._sums(rows)
             arrays = [a.ctypes.data for a in (symbols, sums, coded, away, found)]
             self._library.context_inputs(self._at, at, *arrays)
             del keep
         else:
             for front, k, places in self._steps(rows):
-                mean = self._mean(symbols, rows, front, k)
+                mean = self._mean(symbols, rows, front, k, states)
                 found[places] = self._look(coded, rows, front, k, mean).T
                 coded[places], away[places] = mean.residual(symbols[places]), mean.away
+                states.move(front, k, symbols[places])
         found[~rows.to_coded(np.tile(self.contexts.contextual, len(rows.base)), self.latents)] = 0
         return coded, away, found
 
@@ -150,12 +141,13 @@ class ContextModel:
         (rate-distortion optimised quantisation, without looking ahead).
         symbols: (R * L,) int32, to the nearest, in the order of coding; scaled: the latents in
         quantiser steps, float32, in that order. free: (L,), which latents may be lowered. weight:
-        of a bit, in squared steps.
+        of a bit, in squared steps. Not with a trellis: coding.search does that.
         """
+        assert self.moving is None
         index, coded = np.empty(symbols.size, np.uint16), np.zeros(symbols.size, np.int32)
         per_unit = weight * 2.0**-20
         if self._library is not None:
-            at, keep = self._rows_at(rows)
+            at, keep = self._rows_at(rows, States.of(None, 0))
             of_free = free.astype(np.uint8)
             layout, costs, sums = self.tables.layout, self._costs, self._sums(rows)
             scaled = np.ascontiguousarray(scaled, np.float32)
@@ -175,7 +167,7 @@ class ContextModel:
             del keep
             return coded, index
         for front, k, places in self._steps(rows):
-            mean = self._mean(symbols, rows, front, k)
+            mean = self._mean(symbols, rows, front, k, States.of(None, 0))
             index[places] = tables = self._tables_of(coded, rows, front, k, mean)
             if free[k]:
                 some = self._lowered(symbols[places], scaled[places], tables, per_unit, mean)
@@ -190,9 +182,9 @@ class ContextModel:
         count = len(rows.base) * self.latents
         least = len(rows.base) * self.least
         if self._library is not None and coder.backend == "c":
-            at, keep = self._rows_at(rows)
+            states = States.of(self.moving, len(rows.base))
+            at, keep = self._rows_at(rows, states)
             of_context = self._at
-
             symbols, sums = np.empty(count, np.int32), self._sums(rows)
             room = sums.ctypes.data, symbols.ctypes.data
 
@@ -200,7 +192,7 @@ class ContextModel:
                 library.context_decode(of_context, at, decoding, model, room[0], to, room[1])
 
             coder.decode_by(latents, escapes, count, lanes, least, in_c)
-            del keep
+            del keep, states
             return symbols
         symbols = np.zeros(count, np.int32)
         steps = self._selecting(rows, symbols)
@@ -209,15 +201,16 @@ class ContextModel:
 
     def _selecting(self, rows: Rows, symbols: Int32s) -> Iterator[Step]:
         """Steps of decoding; symbols are filled in on the way."""
+        states = States.of(self.moving, len(rows.base))
         for front, k, places in self._steps(rows):
-            mean = self._mean(symbols, rows, front, k)
+            mean = self._mean(symbols, rows, front, k, states)
             seen: list[Int32s] = []
 
             def tables(
                 coded: Int32s,
                 front: tuple[int, int] = front,
                 k: int = k,
-                mean: _Mean = mean,
+                mean: Mean = mean,
                 seen: list[Int32s] = seen,
             ) -> Index:
                 seen.append(coded)
@@ -225,6 +218,7 @@ class ContextModel:
 
             yield places, tables
             symbols[places] = mean.restored(seen[0][places])
+            states.move(front, k, symbols[places])
 
     def _sums(self, rows: Rows) -> Int32s:
         """Room for sums of magnitudes."""
@@ -248,6 +242,7 @@ class ContextModel:
         spans = np.array([s for of_input in lists for s in of_input] or [(0, 0, 0)], _SPAN)
         arrays: list[NDArray[np.generic]] = [
             c.contextual.astype(np.uint8),
+            self.moves.astype(np.uint8),
             np.ascontiguousarray(self.fixed),
             first,
             spans,
@@ -267,10 +262,10 @@ class ContextModel:
         return int(struct.ctypes.data)
 
     @staticmethod
-    def _rows_at(rows: Rows) -> tuple[int, NDArray[np.generic]]:
-        """The address of struct Rows, and what keeps it."""
+    def _rows_at(rows: Rows, states: States) -> tuple[int, NDArray[np.generic]]:
+        """The address of struct Rows, and what keeps it; states are kept by the caller."""
         arrays = (rows.base, rows.stride, rows.neighbours, rows.first)
-        addresses = [a.ctypes.data for a in arrays]
+        addresses = [*(a.ctypes.data for a in arrays), *states.addresses]
         struct = np.array([*addresses, len(rows.base), len(rows.first) - 1], np.uint64)
         return int(struct.ctypes.data), struct
 
@@ -282,19 +277,30 @@ class ContextModel:
                 yield (a, b), k, slice(at, at + b - a)
                 at += b - a
 
-    def _mean(self, symbols: Int32s, rows: Rows, front: tuple[int, int], k: int) -> _Mean:
-        """What foretells latent k in the rows of a front."""
+    def _mean(
+        self,
+        symbols: Int32s,
+        rows: Rows,
+        front: tuple[int, int],
+        k: int,
+        states: States,
+    ) -> Mean:
+        """What foretells latent k in the rows of a front; with a trellis the quantiser instead."""
         a, b = front
+        if self.moving is not None:
+            has = self.moves[k] and self.contexts.spans[k] is not None
+            away = states.parity(front) * has
+            return Mean(np.ones_like(away), away)
         sums = np.zeros(b - a, np.int64)
         for direction, latent, weight in self.contexts.taps[k]:
             there = np.arange(a, b) if direction == 0 else rows.neighbours[direction - 1, a:b]
             inside = there >= 0
             at = rows.base[there[inside]] + latent * rows.stride[there[inside]]
             sums[inside] += weight * symbols[at].astype(np.int64).clip(-TAP_MAX, TAP_MAX)
-        return _Mean(np.where(sums < 0, -1, 1), (np.abs(sums) + 32) >> 6)
+        return Mean(np.where(sums < 0, -1, 1), (np.abs(sums) + 32) >> 6)
 
     def _tables_of(
-        self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int, mean: _Mean
+        self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int, mean: Mean
     ) -> Index:
         """The tables of latent k in the rows of a front, with NumPy."""
         c = self.contexts
@@ -312,7 +318,7 @@ class ContextModel:
         return found
 
     def _look(
-        self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int, mean: _Mean
+        self, coded: Int32s, rows: Rows, front: tuple[int, int], k: int, mean: Mean
     ) -> NDArray[np.int64]:
         """The inputs of latent k in the rows of a front, (F, n)."""
         c = self.contexts
@@ -339,7 +345,7 @@ class ContextModel:
         return x
 
     def _lowered(
-        self, nearest: Int32s, scaled: Floats, tables: Index, per_unit: float, mean: _Mean
+        self, nearest: Int32s, scaled: Floats, tables: Index, per_unit: float, mean: Mean
     ) -> Int32s:
         sign = np.where(nearest < 0, -1, 1).astype(np.int64)
         largest = sign * nearest.astype(np.int64)

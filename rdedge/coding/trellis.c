@@ -1,6 +1,6 @@
-/* Quantisers that weigh bits against error (FORMAT.md 4.7): a trellis of up to 8 states, and each
-   latent by itself. Steps and distances as float32 and float64 without fused multiply-add, each sum
-   in one order, so that trellis.py makes the same symbols with NumPy, bit for bit. */
+/* A quantiser that weighs bits against error (FORMAT.md 4.7): a trellis of up to 8 states. Steps and
+   distances as float32 and float64 without fused multiply-add, each sum in one order, so that
+   trellis.py makes the same symbols with NumPy, bit for bit. */
 #include "rans.h"
 
 #include <math.h>
@@ -26,7 +26,7 @@ typedef struct {
     uint64_t costs;       /* int64_t[all entries], in 2^-20 bits */
     double weight;        /* lambda * 2^-20: what one unit of cost weighs */
     float inverse_step;
-    float rounding;
+    float unused;
     uint64_t symbols;     /* int32_t[rows * L] */
 } Job;
 
@@ -156,43 +156,6 @@ EXPORT int64_t rdedge_trellis_quantise(const Job *job, int32_t states, const uin
             uint32_t which = steps[i].second >> state & 1;
             symbols[i] = steps[i].best[before[4 * state + 2 + (int32_t)which]];
             state = before[4 * state + (int32_t)which];
-        }
-    }
-    return -1;
-}
-
-/* Each latent by itself: floor(|v|), floor(|v| + rounding) and zero; the first of equals. Returns
-   -1, or the first latent that has no symbol. */
-EXPORT int64_t rdedge_scalar_quantise(const Job *job)
-{
-    const Table *tables = AT(Table, job->tables);
-    const int64_t *costs = AT(int64_t, job->costs);
-    const uint8_t *kinds = AT(uint8_t, job->kinds);
-    for (int64_t row = 0; row < job->rows; row++) {
-        const float *y = AT(float, job->y) + row * job->length;
-        const uint16_t *index = AT(uint16_t, job->index) + row * job->index_stride;
-        int32_t *symbols = (int32_t *)(uintptr_t)job->symbols + row * job->length;
-        for (int64_t i = 0; i < job->length; i++) {
-            if (kinds[i] != SCALED) {
-                if (!fixed_symbol(y[i], kinds[i] == EXACT ? 1.0f : job->inverse_step, symbols + i))
-                    return row * job->length + i;
-                continue;
-            }
-            const Table *table = tables + index[i];
-            float v = y[i] * job->inverse_step, magnitude = magnitude_of(v);
-            if (!(magnitude + job->rounding < SCALAR_LIMIT))
-                return row * job->length + i;
-            double a = (double)magnitude;
-            int32_t sign = v < 0.0f ? -1 : 1, k = (int32_t)magnitude;
-            int32_t above = (int32_t)(magnitude + job->rounding);
-            double e = weigh(a, k, far_cost(table, costs, sign * k), job->weight);
-            if (above != k) {
-                double other = weigh(a, above, far_cost(table, costs, sign * above), job->weight);
-                k = other < e ? above : k;
-                e = other < e ? other : e;
-            }
-            double zero = weigh(a, 0, far_cost(table, costs, 0), job->weight);
-            symbols[i] = zero < e ? 0 : sign * k;
         }
     }
     return -1;

@@ -1,4 +1,4 @@
-"""Quantisers that weigh bits against error (FORMAT.md 4.7), in C or in NumPy: the same symbols.
+"""A quantiser that weighs bits against error (FORMAT.md 4.7), in C or in NumPy: the same symbols.
 
 Trellis-coded quantisation: a state machine over a row's latents has the decoder take each symbol's
 value from one of two quantisers, each with points twice as far apart as both together; the encoder
@@ -24,7 +24,7 @@ from rdedge.coding.tables import COST_BITS, Tables
 from rdedge.coding.trellis_numpy import Work
 from rdedge.errors import ConfigError, FormatError, ShapeError, ValueRangeError
 
-__all__ = ["EIGHT", "LAMBDA_MAX", "SYMBOL_MAX", "Trellis", "dequantise", "quantise", "scalar"]
+__all__ = ["EIGHT", "LAMBDA_MAX", "SYMBOL_MAX", "Trellis", "dequantise", "quantise"]
 
 # The largest symbol whose double is an int32.
 SYMBOL_MAX = 2**30 - 1
@@ -37,7 +37,7 @@ _JOB = np.dtype(
     + [(n, "<u8") for n in ("y", "kinds", "index")]
     + [(n, "<i8") for n in ("index_stride", "index_each")]
     + [(n, "<u8") for n in ("tables", "costs")]
-    + [("weight", "<f8"), ("inverse_step", "<f4"), ("rounding", "<f4"), ("symbols", "<u8")]
+    + [("weight", "<f8"), ("inverse_step", "<f4"), ("unused", "<f4"), ("symbols", "<u8")]
 )
 
 Floats = NDArray[np.float32]
@@ -192,43 +192,16 @@ def quantise(
     Latents that are not SCALED get what coding.quantiser gives them.
     Raises ValueRangeError for a value that is not finite, or 2^30 steps or more from 0.
     """
-    work = _prepare(y, step, lam, index, tables, quantisers, (2, 3))
+    work = _prepare(y, step, lam, index, tables, quantisers)
     before = trellis.before
     library = None if numpy else native.library()
     if library is None:
-        return _finish(work, work.search(before), step, "2^30")
+        return _finish(work, work.search(before), step)
     job, scratch = _job(work), np.empty(work.kinds.size * _STEP_BYTES, np.uint8)
     bad = library.trellis_quantise(
         job.ctypes.data, len(before), before.ctypes.data, scratch.ctypes.data
     )
-    return _finish(work, int(bad), step, "2^30")
-
-
-def scalar(
-    y: Floats,
-    step: float,
-    lam: float,
-    index: Index,
-    tables: Tables,
-    quantisers: Kinds | None = None,
-    rounding: float = 1.0,
-    numpy: bool = False,
-) -> Int32s:
-    """The same for the quantiser of section 4.4, each latent by itself: m is the symbol.
-
-    Looked at: floor(|v|), floor(|v| + rounding) and 0, with v = y / step; so with lam = 0 and a
-    rounding up to 0.5 it is coding.quantiser. rounding: above 0, at most 1. index: (n, L).
-    In balance lam is about 0.115 at high rates.
-    Raises ValueRangeError for a value that is not finite, or 2^31 steps or more from 0.
-    """
-    if not 0 < rounding <= 1:
-        raise ConfigError(f"a rounding of {rounding}", expected="above 0, at most 1")
-    work = _prepare(y, step, lam, index, tables, quantisers, (2,))
-    library = None if numpy else native.library()
-    if library is None:
-        return _finish(work, work.one_by_one(np.float32(rounding)), step, "2^31")
-    job = _job(work, rounding)
-    return _finish(work, int(library.scalar_quantise(job.ctypes.data)), step, "2^31")
+    return _finish(work, int(bad), step)
 
 
 def _prepare(
@@ -238,9 +211,8 @@ def _prepare(
     index: Index,
     tables: Tables,
     quantisers: Kinds | None,
-    axes: tuple[int, ...],
 ) -> Work:
-    """The arguments, checked; an index may have so many axes."""
+    """The arguments, checked."""
     if not isinstance(y, np.ndarray) or y.dtype != np.float32 or y.ndim != 2:
         raise ShapeError("latents that are not (n, L) float32", expected="(n, L) float32")
     if not 1e-37 < step < 1e37:
@@ -248,7 +220,7 @@ def _prepare(
     if not 0 <= lam <= LAMBDA_MAX:
         raise ConfigError(f"a lambda of {lam}", expected=f"0 to {LAMBDA_MAX:g}")
     index = np.asarray(index)
-    shapes = [(*y.shape, 2)[:n] for n in axes]
+    shapes = [y.shape, (*y.shape, 2)]
     if index.dtype != np.uint16 or index.shape not in shapes:
         raise ShapeError(
             f"an index of shape {index.shape} and dtype {index.dtype}",
@@ -272,7 +244,7 @@ def _prepare(
     )
 
 
-def _job(work: Work, rounding: float = 1.0) -> NDArray[np.void]:
+def _job(work: Work) -> NDArray[np.void]:
     """Lay out struct Job of trellis.c; good for as long as work is."""
     each = 1 if work.index.ndim == 2 else 2
     job = np.zeros(1, _JOB)
@@ -282,12 +254,12 @@ def _job(work: Work, rounding: float = 1.0) -> NDArray[np.void]:
     job["index_stride"] = 0 if work.shared else each * work.y.shape[1]
     # The tables keep these two.
     job["tables"], job["costs"] = work.tables.layout.ctypes.data, work.tables.costs.ctypes.data
-    job["weight"], job["inverse_step"], job["rounding"] = work.weight, work.inverse, rounding
+    job["weight"], job["inverse_step"] = work.weight, work.inverse
     job["symbols"] = work.symbols.ctypes.data
     return job
 
 
-def _finish(work: Work, bad: int, step: float, limit: str) -> Int32s:
+def _finish(work: Work, bad: int, step: float) -> Int32s:
     """The symbols, unless there is none for the latent at bad."""
     if bad < 0:
         return work.symbols
@@ -295,7 +267,7 @@ def _finish(work: Work, bad: int, step: float, limit: str) -> Int32s:
     raise ValueRangeError(
         f"latent {latent} of row {row} is {work.y[row, latent]} and cannot be quantised with "
         f"step {step}",
-        expected=f"a finite value within {limit} steps",
+        expected="a finite value within 2^30 steps",
         do="look at the sample for values far outside those trained on",
     )
 

@@ -44,24 +44,9 @@ class Work:
     index: Index
     shared: bool
 
-    def one_by_one(self, rounding: np.float32) -> int:
-        """Fill in the symbols; returns the first latent that has none, or -1."""
-        bad = self._fill_fixed(_SCALAR_LIMIT, rounding)
-        columns = np.flatnonzero(self.kinds == SCALED)
-        for rows in self._blocks() if bad < 0 else ():
-            a, sign, index = self._at(rows, columns, 0)
-            above = np.abs(self.symbols[rows][:, columns].astype(np.int64))
-            best = a.astype(np.int64)
-            least = self._weigh(a, best, sign * best, index)
-            for k in (above, np.zeros_like(best)):
-                other = self._weigh(a, k, sign * k, index)
-                best, least = np.where(other < least, k, best), np.minimum(other, least)
-            self.symbols[rows, columns] = sign * best
-        return bad
-
     def search(self, before: Bytes) -> int:
         """Fill in the symbols; returns the first latent that has none, or -1."""
-        bad = self._fill_fixed(_TRELLIS_LIMIT, np.float32(0))
+        bad = self._fill_fixed()
         columns = np.flatnonzero(self.kinds == SCALED)
         for rows in self._blocks() if bad < 0 else ():
             around = [self._look_around(rows, columns, q) for q in (0, 1)]
@@ -70,14 +55,14 @@ class Work:
             self.symbols[rows, columns] = _cheapest_path(best, least, before)
         return bad
 
-    def _fill_fixed(self, limit: np.float32, rounding: np.float32) -> int:
+    def _fill_fixed(self) -> int:
         """Fill in what is not SCALED; returns the first latent that has no symbol, or -1."""
         scaled = self.kinds == SCALED
         inverses = np.where(self.kinds == EXACT, np.float32(1), self.inverse).astype(np.float32)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             v = self.y * inverses
-            size = np.abs(v) + np.where(scaled, rounding, np.float32(0.5)).astype(np.float32)
-            fine = size < np.where(scaled, limit, _SCALAR_LIMIT)
+            size = np.abs(v) + np.where(scaled, np.float32(0), np.float32(0.5))
+            fine = size < np.where(scaled, _TRELLIS_LIMIT, _SCALAR_LIMIT)
         if not fine.all():
             return int(np.argmin(fine))
         self.symbols[:] = np.copysign(size, v).astype(np.int32)

@@ -8,11 +8,11 @@ same spread, because a few thousand windows do not fill all tables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rdedge.coding.quantiser import SCALED, quantise
+from rdedge.coding.quantiser import EXACT, SCALED, quantise
 from rdedge.coding.selection import Group, Selection, Selector
 from rdedge.coding.tables import Tables, cross_entropy_bits, tables_from_counts
 from rdedge.types import Array
@@ -67,6 +67,14 @@ class Layout:
     def quantisers(self) -> Array:
         """(L,) uint8."""
         return np.concatenate([group.quantisers for group in self.groups])
+
+    def unbound(self) -> Layout:
+        """The same where a trellis quantises all but what is exact, and nothing is predicted."""
+        groups = [
+            replace(g, quantisers=np.where(g.quantisers == EXACT, EXACT, SCALED).astype(np.uint8))
+            for g in self.groups
+        ]
+        return replace(self, groups=tuple(groups))
 
     def split(self, rows: Array) -> list[Array]:
         """(n, L) -> (n, K) for each group."""

@@ -1,11 +1,9 @@
 """Trains contexts (FORMAT.md 4.8): a network in float32 whose loss is bits, rounded to integers.
 
-A latent is taken to follow a two-sided distribution around its mean (taps.py) with three
-parameters: the base-2 logarithm of its width, the weight of its tail (a Gaussian, a Laplace
-distribution, one with heavier tails) and how much likelier zero is than that. The network makes
-them of what is decoded before; in the bundle each is one of a few levels, and every combination
-that is used is a table, counted anew on the training symbols. Trained on louder and quieter copies
-too, so that it holds at other levels and where the data has changed its loudness.
+The network makes the parameters of a latent's distribution (shapes.py) of what is decoded before;
+in the bundle each is one of a few levels, and every combination that is used is a table, counted
+anew on the training symbols. Trained on louder and quieter copies too, so that it holds at other
+levels and where the data has changed its loudness.
 """
 
 from __future__ import annotations
@@ -20,20 +18,28 @@ from torch import Tensor, nn
 
 from rdedge.coding.context import HEADS, MAGNITUDE, MEAN, PHASES, WEIGHT_MAX, Contexts, Rows, Tap
 from rdedge.coding.context_model import ContextModel
+from rdedge.coding.means import Moving
 from rdedge.coding.quantiser import PREDICTED, SCALED
 from rdedge.coding.selection import Group, Selection
 from rdedge.coding.tables import Tables, tables_from_counts
+from rdedge.coding.trellis import Trellis
 from rdedge.host.classes import Layout, cut, shape_of
-from rdedge.host.fit import Latents, Rounding, rows_of, symbols_of
+from rdedge.host.fit import NEAREST, Latents, Rounding, rows_of, symbols_of
+from rdedge.host.shapes import (
+    LEAST_ZERO,
+    NARROWEST,
+    REACH,
+    SIZES,
+    WIDTHS,
+    ZEROS,
+    blended,
+    mass,
+)
 from rdedge.host.spans import Inputs, image_spans, series_spans
 from rdedge.host.taps import fit_taps
 from rdedge.types import Array
 
 HIDDEN = 16
-# Levels: the logarithm of the width from -3 in quarters, three tails, zero from -3 by 3/4 logits.
-SIZES = (37, 3, 9)
-_NARROWEST, _WIDTHS = -3.0, 4.0
-_LEAST_ZERO, _ZEROS = -3.0, 4.0 / 3.0
 # Copies of the training part at gains of e^-2 to e^0.7, and what a symbol of one counts.
 _COPIES, _QUIETEST, _LOUDEST, _COPY_WEIGHT = 2, -2.0, 0.7, 0.5
 _MOST_EXAMPLES = 2_000_000
@@ -41,9 +47,6 @@ _BATCH = 24_576
 _RATE, _LAST_RATE = 4e-3, 2e-5
 # How often all examples are seen, within so many steps.
 _PASSES, _STEPS = 30, (150, 900)
-# Symbols up to here have an entry of a table; how many training symbols the fitted shape is worth.
-_REACH, _SHAPE_WEIGHT = 255, 60.0
-_FLOOR = 2e-4
 # A combination of levels that fewer training symbols select shares a table. Rows to look at.
 _LEAST_COUNT, _SOME_ROWS = 40.0, 60_000
 # Times as many symbols are looked at for spans and taps as are learned from.
@@ -91,52 +94,17 @@ class ContextNet(nn.Module):
         return found
 
 
-def mass(k: Tensor, away: Tensor, parameters: Tensor) -> Tensor:
-    """The probability of symbols as they are coded, k (n,), with means so far from zero, away (n,)
-    in quarters of a step, under parameters (n, 3).
-    """
-    width = torch.exp2(parameters[:, 0].clamp(_NARROWEST, _NARROWEST + (SIZES[0] - 1) / _WIDTHS))
-    tail = parameters[:, 1].clamp(0.0, 2.0)
-    # What is coded as 0 stands for zero only where the mean is near it.
-    zero = torch.where(away < PHASES, parameters[:, 2].clamp(_LEAST_ZERO, -_LEAST_ZERO), 0.0)
-    off = k.float() - (away % PHASES).float() / PHASES
-    of_zero = -(away % PHASES).float() / PHASES
-    at_zero = _between(of_zero - 0.5, of_zero + 0.5, width, tail).clamp(1e-5, 1 - 1e-5)
-    plain = _between(off - 0.5, off + 0.5, width, tail)
-    lifted = torch.sigmoid(torch.logit(at_zero) + zero)
-    found = torch.where(k == 0, lifted, plain * (1.0 - lifted) / (1.0 - at_zero))
-    return found * (1.0 - _FLOOR) + 0.25 * _FLOOR / torch.square(1.0 + k.abs().float())
-
-
-def _between(low: Tensor, high: Tensor, width: Tensor, tail: Tensor) -> Tensor:
-    """The probability between, of one side at a time, so that small ones stay exact."""
-    near, far = torch.minimum(low.abs(), high.abs()), torch.maximum(low.abs(), high.abs())
-    apart = _beyond(near, width, tail) - _beyond(far, width, tail)
-    around = 1.0 - _beyond(near, width, tail) - _beyond(far, width, tail)
-    return torch.where(low * high < 0, around, apart)
-
-
-def _beyond(x: Tensor, width: Tensor, tail: Tensor) -> Tensor:
-    """The probability of more than x, x at least 0."""
-    t = x / width
-    gauss = 0.5 * torch.erfc(t / math.sqrt(2.0))
-    laplace = 0.5 * torch.exp(-math.sqrt(2.0) * t)
-    heavy = 0.375 * torch.exp(-1.6 * math.sqrt(2.0) * t)
-    heavy = heavy + 0.125 * torch.exp(-0.4 * math.sqrt(2.0) * t)
-    light, broad = (1.0 - tail).clamp(0.0, 1.0), (tail - 1.0).clamp(0.0, 1.0)
-    return light * gauss + (1.0 - light - broad) * laplace + broad * heavy
-
-
 def train_contexts(
     layout: Layout,
     train: Latents,
     step: float,
     rounding: Rounding,
     *,
+    trellis: Trellis | None = None,
     seed: int = 0,
 ) -> Contexts:
     """Contexts for training latents at this step and rounding, whose bank names a table for every
-    combination of levels.
+    combination of levels. layout: with a trellis, the unbound one.
     """
     torch.manual_seed(seed)
     # As many as there are statistics to take from; of a large part not all at once.
@@ -149,18 +117,40 @@ def train_contexts(
     else:
         spans = series_spans(layout)
     taps: tuple[tuple[Tap, ...], ...] = tuple(() for _ in spans)
-    if symbols[0].ndim > 2:
+    if symbols[0].ndim > 2 and trellis is None:
         # Not of windows: what foretells a coefficient there does so for a while (ETTh1 took 5 %
         # more with taps than without).
         taps = fit_taps(symbols, np.array([s is not None for s in spans]))
     blank = _blank(spans, taps)
-    examples = _examples(layout, blank, train, step, rounding, seed)
+    examples = _examples(layout, blank, train, step, rounding, trellis, seed)
     net = ContextNet(examples.x.shape[1], _places(layout, rows_of(symbols)[:_SOME_ROWS]))
-    descend(net, examples, seed)
+    descend(net, examples, trellis is not None, seed)
     return to_integers(net, blank)
 
 
-def descend(net: ContextNet, examples: Examples, seed: int) -> None:
+def start_contexts(layout: Layout, train: Latents, step: float) -> Contexts:
+    """Contexts that see nothing but a latent's place: what the first search with a trellis takes.
+
+    Arguments as for train_contexts; the step is that of the trellis.
+    """
+    rows = rows_of([y[:: -(-sum(map(len, train.y)) // _SOME_ROWS)] for y in train.y])
+    symbols = [symbols_of(rows, 2.0 * step, NEAREST, layout.quantisers)]
+    of_image = train.y[0].ndim > 2
+    blank = _blank(image_spans(symbols[0]) if of_image else series_spans(layout), ())
+    size = np.sqrt(np.square(rows / step, dtype=np.float64).mean(axis=0))
+    wide = (np.log2(size + 2.0**NARROWEST) - NARROWEST) * WIDTHS
+    levels = np.stack([wide, np.ones_like(wide), np.full_like(wide, -LEAST_ZERO * ZEROS)])
+    out = np.rint(2048.0 * levels.T).clip(0, 2.0**20).astype(np.int32)
+    out[~blank.contextual] = 0
+    return replace(blank, out_biases=out, bank=np.arange(blank.places, dtype=np.uint16))
+
+
+def moving_of(layout: Layout, trellis: Trellis | None) -> Moving | None:
+    """What moves its state."""
+    return None if trellis is None else Moving(trellis, layout.quantisers == SCALED)
+
+
+def descend(net: ContextNet, examples: Examples, trellis: bool, seed: int) -> None:
     """Train, in more steps where there is more to learn from."""
     optimiser = torch.optim.Adam(net.parameters(), _RATE)
     rng = np.random.default_rng(seed)
@@ -173,7 +163,7 @@ def descend(net: ContextNet, examples: Examples, seed: int) -> None:
         for group in optimiser.param_groups:
             group["lr"] = _LAST_RATE + 0.5 * _RATE * (1.0 + math.cos(math.pi * i / steps))
         found = net(x[which].float() / 16.0, latent[which])
-        bits = -torch.log2(mass(k[which], away[which], found).clamp_min(1e-9))
+        bits = -torch.log2(mass(k[which], away[which], found, trellis).clamp_min(1e-9))
         loss = (bits * weight[which]).mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -182,8 +172,8 @@ def descend(net: ContextNet, examples: Examples, seed: int) -> None:
 
 def to_integers(net: ContextNet, blank: Contexts) -> Contexts:
     """The network in integers, its bank naming a table for every combination of levels."""
-    scale = np.array([_WIDTHS, 1.0, _ZEROS])
-    origin = np.array([_NARROWEST, 0.0, _LEAST_ZERO])
+    scale = np.array([WIDTHS, 1.0, ZEROS])
+    origin = np.array([NARROWEST, 0.0, LEAST_ZERO])
     with torch.no_grad():
         biases = (net.seen.bias + net.placed(net.places)).double().numpy()
         out_biases = (net.out.bias + net.placed_out(net.places)).double().numpy()
@@ -215,14 +205,17 @@ def fit_bank(
     train: Latents,
     step: float,
     rounding: Rounding,
+    trellis: Trellis | None = None,
     seed: int = 0,
 ) -> tuple[Selection, Tables, Contexts]:
     """The tables of the bank, counted on training symbols and their louder and quieter copies, and
     those of latents without contexts; the contexts that name them. What is never used is left out.
     """
     entries = contexts.places
-    counts = np.zeros((entries, 2 * _REACH + 3))
-    every = ContextModel(contexts, np.zeros(contexts.latents, np.uint16), _placeholders(entries))
+    counts = np.zeros((entries, 2 * REACH + 3))
+    fixed = np.zeros(contexts.latents, np.uint16)
+    moving = moving_of(layout, trellis)
+    every = ContextModel(contexts, fixed, _placeholders(entries), moving=moving)
     own = []
     for coded in _coded(layout, train, step, rounding, seed):
         if coded.weight == 1.0:
@@ -230,7 +223,7 @@ def fit_bank(
         ordered = coded.rows.to_coded(coded.symbols.reshape(-1), contexts.latents)
         residuals, index = every.select(ordered, coded.rows)
         chosen = _ordered(contexts.contextual, coded.rows)
-        at = residuals[chosen].clip(-_REACH - 1, _REACH + 1).astype(np.int64) + _REACH + 1
+        at = residuals[chosen].clip(-REACH - 1, REACH + 1).astype(np.int64) + REACH + 1
         places = index[chosen].astype(np.int64) * counts.shape[1] + at
         counts += coded.weight * np.bincount(places, minlength=counts.size).reshape(counts.shape)
     seen = counts.sum(axis=1)
@@ -239,7 +232,10 @@ def fit_bank(
     nearest = _nearest(used, entries)
     merged = np.zeros((len(used), counts.shape[1]))
     np.add.at(merged, nearest, counts)
-    shapes = [cut(*_blended(row, int(entry))) for row, entry in zip(merged, used, strict=True)]
+    shapes = [
+        cut(*blended(row, int(entry), trellis is not None))
+        for row, entry in zip(merged, used, strict=True)
+    ]
     bank = nearest[contexts.bank.astype(np.int64)]
     groups: list[Group] = []
     start = 0
@@ -305,11 +301,17 @@ def _gained(layout: Layout, y: Array, rng: np.random.Generator) -> Array:
 
 
 def _examples(
-    layout: Layout, blank: Contexts, train: Latents, step: float, rounding: Rounding, seed: int
+    layout: Layout,
+    blank: Contexts,
+    train: Latents,
+    step: float,
+    rounding: Rounding,
+    trellis: Trellis | None,
+    seed: int,
 ) -> Examples:
     """What the network learns from, at most some millions of symbols."""
-    latents = blank.latents
-    model = ContextModel(blank, np.zeros(latents, np.uint16), _placeholders(1))
+    latents, moving = blank.latents, moving_of(layout, trellis)
+    model = ContextModel(blank, np.zeros(latents, np.uint16), _placeholders(1), moving=moving)
     rng = np.random.default_rng(seed)
     share = min(1.0, _MOST_EXAMPLES / ((_COPIES + 1) * sum(y.size for y in train.y)))
     parts: list[tuple[Array, ...]] = []
@@ -330,8 +332,9 @@ def _ordered(of_latents: Array, rows: Rows) -> Array:
 
 
 def _blank(spans: tuple[Inputs | None, ...], taps: tuple[tuple[Tap, ...], ...]) -> Contexts:
-    """Contexts that only look."""
+    """Contexts that only look. taps: () for none."""
     latents = len(spans)
+    taps = taps or ((),) * latents
     inputs = next(len(s) for s in spans if s is not None)
     kinds = np.full(inputs, MAGNITUDE, np.uint8)
     kinds[-1] = MEAN
@@ -364,23 +367,6 @@ def _places(layout: Layout, rows: Array) -> Array:
     if len(lengths) > 1:
         columns += [np.where(of_group == g, 1.0, 0.0) for g in range(len(lengths))]
     return np.stack(columns, axis=1)
-
-
-def _blended(counts: Array, entry: int) -> tuple[Array, int, float]:
-    """Counts (2 REACH + 3,), the first and the last of all beyond, and the fitted shape: mass,
-    minimum and the share beyond.
-    """
-    *level, phase = (int(n) for n in np.unravel_index(entry, (*SIZES, 2 * PHASES)))
-    parameters = (_NARROWEST + level[0] / _WIDTHS, level[1], _LEAST_ZERO + level[2] / _ZEROS)
-    k = torch.arange(-_REACH, _REACH + 1)
-    of_all = torch.tensor([parameters], dtype=torch.float32).expand(len(k), 3)
-    shape = mass(k, torch.full_like(k, phase), of_all).double().numpy()
-    inside, total = counts[1:-1], counts.sum()
-    if phase % PHASES == 0:
-        inside = 0.5 * (inside + inside[::-1])
-    found = inside + _SHAPE_WEIGHT * shape
-    beyond = (counts[0] + counts[-1]) / (total + _SHAPE_WEIGHT)
-    return found / found.sum(), -_REACH, float(beyond)
 
 
 def _nearest(used: Array, entries: int) -> Array:

@@ -1,8 +1,8 @@
 """What codes a model's latents: classes or contexts, fitted to training latents, the fewer bits.
 
-With contexts symbols are lowered where the bits saved are worth the error, so the step, the tables
-and the symbols hang together: tables are counted first, on symbols lowered with tables counted on
-symbols rounded with a dead zone, and then stay, while a step is looked for.
+With contexts symbols are chosen by the bits saved against the error, so the step, the tables and
+the symbols hang together: tables are counted first, on symbols rounded with a dead zone or chosen
+by simpler tables, and then stay while a step is looked for; at the end they are counted once more.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.context import Contexts
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
+from rdedge.coding.trellis import EIGHT, Trellis
 from rdedge.host.classes import Layout
-from rdedge.host.contexts import fit_bank, train_contexts, unnamed
+from rdedge.host.contexts import fit_bank, start_contexts, train_contexts, unnamed
 from rdedge.host.fit import (
     NEAREST,
     Latents,
@@ -35,7 +36,10 @@ from rdedge.types import Bound
 
 # What a bit may be worth, in squared steps, and the dead zone that tables are first counted with.
 _WEIGHTS = (0.09, 0.12, 0.16)
-_DEAD_ZONE = 0.4
+_START = 0.4
+# The step of a trellis for that of each latent by itself, at equal error, to start from; what a bit
+# may be worth in its squared steps, the one to learn with first (ETTh1 and SKAB, figures.md).
+_TRELLIS_STEP, _TRELLIS_WEIGHTS = 0.6, (0.28, 0.22, 0.36)
 # Of fewer training symbols a network learns the noise.
 _LEAST_SYMBOLS = 60_000
 
@@ -49,15 +53,19 @@ class Entropy:
     contexts: Contexts | None = None
     rounding: float = NEAREST
     rate_weight: float = 0.0
+    trellis: Trellis | None = None
 
     def codec(self) -> SymbolCodec:
         """Of no bundle yet."""
-        return SymbolCodec(bytes(4), self.tables, self.selection, contexts=self.contexts)
+        return SymbolCodec(
+            bytes(4), self.tables, self.selection, contexts=self.contexts, trellis=self.trellis
+        )
 
     @property
     def how(self) -> Rounding:
         """How latents are quantised for it."""
-        return Lowering(self.codec(), self.rate_weight) if self.rate_weight else self.rounding
+        lowers = self.rate_weight or self.trellis is not None
+        return Lowering(self.codec(), self.rate_weight) if lowers else self.rounding
 
     def bits(self, latents: Latents, step: float) -> float:
         """What latents take at this step, by the tables' own word."""
@@ -104,9 +112,14 @@ def choose_entropy(
     layout = model.layout
     if layout is None or not np.isfinite(bits) or sum(y.size for y in train.y) < _LEAST_SYMBOLS:
         return best
-    contexts = train_contexts(layout, train, step, rounding)
-    first = _counted(layout, contexts, train, step, _DEAD_ZONE)
-    for weight in _WEIGHTS:
+    # Rows in a grid are patches of images: there taps save more than a trellis.
+    if train.y[0].ndim > 2:
+        first = _counted(layout, train_contexts(layout, train, step, rounding), train, step, _START)
+        weights: tuple[float, ...] = _WEIGHTS
+    else:
+        first, step = _with_trellis(layout, train, _TRELLIS_STEP * step), _TRELLIS_STEP * step
+        weights = _TRELLIS_WEIGHTS
+    for weight in weights:
         tried = replace(first, rate_weight=weight)
         fitted = fit_step(validation, bound, scale, tried.how, near=True, start=step)
         if fitted is None:
@@ -117,28 +130,52 @@ def choose_entropy(
     if best.contexts is None:
         return best
     # What validation samples have decided they may teach too.
-    again = _counted(layout, contexts, train.joined(validation), step, best.how)
-    return replace(again, rate_weight=best.rate_weight)
+    return recounted(layout, best, train.joined(validation), step)
 
 
-def with_contexts(
-    layout: Layout, contexts: Contexts, train: Latents, step: float, weight: float
-) -> Entropy:
-    """Tables of contexts, counted on training latents at this step."""
-    first = _counted(layout, contexts, train, step, _DEAD_ZONE)
-    again = _counted(layout, contexts, train, step, replace(first, rate_weight=weight).how)
-    return replace(again, rate_weight=weight)
+def recounted(layout: Layout, entropy: Entropy, train: Latents, step: float) -> Entropy:
+    """The same contexts, their tables counted on training latents as it quantises them at this
+    step.
+    """
+    assert entropy.contexts is not None
+    again = _counted(layout, entropy.contexts, train, step, entropy.how, entropy.trellis)
+    return replace(again, rate_weight=entropy.rate_weight)
+
+
+def _with_trellis(layout: Layout, train: Latents, step: float) -> Entropy:
+    """Contexts of what a trellis makes of training latents at this step: of what it makes with
+    tables by place alone, and again of what it makes with those, which is worth half a percent.
+    """
+    start = start_contexts(layout.unbound(), train, step)
+    found = _counted(layout, start, train, 2.0 * step, NEAREST, EIGHT)
+    for _ in range(2):
+        how = replace(found, rate_weight=_TRELLIS_WEIGHTS[0]).how
+        contexts = train_contexts(layout.unbound(), train, step, how, trellis=EIGHT)
+        found = _counted(layout, contexts, train, step, how, EIGHT)
+    return found
 
 
 def _counted(
-    layout: Layout, contexts: Contexts, train: Latents, step: float, how: Rounding
+    layout: Layout,
+    contexts: Contexts,
+    train: Latents,
+    step: float,
+    how: Rounding,
+    trellis: Trellis | None = None,
 ) -> Entropy:
-    selection, tables, named = fit_bank(layout, unnamed(contexts), train, step, how)
-    return Entropy(selection, tables, named)
+    if trellis is not None:
+        layout = layout.unbound()
+    contexts = unnamed(contexts)
+    selection, tables, named = fit_bank(layout, contexts, train, step, how, trellis)
+    return Entropy(selection, tables, named, trellis=trellis)
 
 
-def coded_entropy(members: dict[str, bytes], rounding: float, rate_weight: float) -> Entropy:
-    """What the members of a bundle or a run say. Raises FormatError."""
+def coded_entropy(
+    members: dict[str, bytes], rounding: float, rate_weight: float, trellis: object
+) -> Entropy:
+    """What the members of a bundle or a run say, and its pairs of states or None. Raises
+    FormatError.
+    """
     contexts = members.get("contexts.bin")
     return Entropy(
         Selection.from_bytes(members["selection.bin"]),
@@ -146,6 +183,7 @@ def coded_entropy(members: dict[str, bytes], rounding: float, rate_weight: float
         None if contexts is None else Contexts.from_bytes(contexts),
         rounding,
         rate_weight,
+        None if trellis is None else Trellis.of(trellis),
     )
 
 

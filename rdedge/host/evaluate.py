@@ -158,6 +158,7 @@ def evaluate(
         "step": float(np.float32(step)),
         "rounding": entropy.rounding,
         "rate_weight": entropy.rate_weight,
+        "trellis": None if entropy.trellis is None else entropy.trellis.transitions,
         "selected_by": "classes" if entropy.contexts is None else "contexts",
         "samples": sum(map(len, held_out)),
         "distortion": canonical.finite(distortion),

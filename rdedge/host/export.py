@@ -22,7 +22,7 @@ from rdedge.data.files import refuse_existing, refuse_unwritable
 from rdedge.engine.safety import refuse_unsafe
 from rdedge.errors import BoundMissedError, FormatError
 from rdedge.host.datasets import Basis, load_again
-from rdedge.host.entropy import Entropy, coded_entropy, fit_entropy, members_of, with_contexts
+from rdedge.host.entropy import Entropy, coded_entropy, fit_entropy, members_of, recounted
 from rdedge.host.fit import Latents
 from rdedge.host.graphs import to_onnx
 from rdedge.host.levels import fallbacks, ladder
@@ -194,8 +194,7 @@ class Draft:
         layout, samples = self.model.layout, self.basis.parts.train
         assert layout is not None
         train = Latents(latents_of_graph(encoder, samples), samples, _NOTHING, layout.quantisers)
-        step, weight = made.manifest.levels[0].step, self.entropy.rate_weight
-        return with_contexts(layout, self.entropy.contexts, train, step, weight)
+        return recounted(layout, self.entropy, train, made.manifest.levels[0].step)
 
     def _complete(
         self,
@@ -225,7 +224,12 @@ class Draft:
             )
             step = manifest.levels[0].step
             entropy = fit_entropy(model, train, validation, step, manifest.rounding)
-        manifest = replace(manifest, rounding=entropy.rounding, rate_weight=entropy.rate_weight)
+        manifest = replace(
+            manifest,
+            rounding=entropy.rounding,
+            rate_weight=entropy.rate_weight,
+            trellis=entropy.trellis,
+        )
         members = members | members_of(entropy)
         encoder, decoder = coders(Bundle.make(manifest, members | _UNKNOWN))
         if more is None:
@@ -262,7 +266,7 @@ def _entropy_of(folder: RunFolder, card: dict[str, Any]) -> Entropy | None:
         return None
     members = folder.load_entropy(str(card["entropy_sha256"]))
     try:
-        return coded_entropy(members, float(card["rounding"]), weight)
+        return coded_entropy(members, float(card["rounding"]), weight, card.get("trellis"))
     except FormatError as error:
         raise ValueError(str(error)) from error
 
@@ -296,5 +300,5 @@ def _unfitted(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
         "selection.bin": Selection.plain(manifest.latents).to_bytes(),
     }
     members = {name: data for name, data in members.items() if name != "contexts.bin"}
-    manifest = replace(manifest, rate_weight=0.0)
+    manifest = replace(manifest, rate_weight=0.0, trellis=None)
     return Bundle.make(manifest, members | plain | _UNKNOWN)

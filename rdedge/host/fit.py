@@ -61,6 +61,10 @@ class Lowering:
         scaled, grid = quantiser.scaled(flat), y.shape[1:-1]
         return self.codec.lower(symbols, scaled, self.weight, grid).reshape(y.shape)
 
+    def values(self, symbols: Array, step: float) -> Array:
+        """What symbols (n, *grid, L) stand for, float32."""
+        return self.codec.values(symbols, step)
+
 
 # How latents are quantised: with a rounding in (0, 0.5], or by rate and distortion.
 Rounding = float | Lowering
@@ -94,7 +98,11 @@ class Latents:
 
     def decoded(self, step: float, rounding: Rounding) -> list[Array]:
         """What comes back."""
-        y_hat = [dequantise(s, step, self.quantisers) for s in self.symbols(step, rounding)]
+        symbols = self.symbols(step, rounding)
+        if isinstance(rounding, Lowering):
+            y_hat = [rounding.values(s, step) for s in symbols]
+        else:
+            y_hat = [dequantise(s, step, self.quantisers) for s in symbols]
         return self.synthesis(y_hat, [x.shape[1:] for x in self.x])
 
     def coded(self, step: float, rounding: Rounding) -> Array:

@@ -82,7 +82,9 @@ def lower(
         )
     if all(plain.members[name] == graph for name, graph in graphs.items()):
         return None
-    manifest = replace(plain.manifest, precision=recipe.graph.precision, rate_weight=0.0)
+    manifest = replace(
+        plain.manifest, precision=recipe.graph.precision, rate_weight=0.0, trellis=None
+    )
     before, step = plain.scorecard["export"], manifest.levels[0].step
     made = unfitted(manifest, plain.members | graphs)
     entropy = refitted(made)

@@ -19,6 +19,7 @@ from rdedge.bundle.manifest import Half, Level, Manifest, Member, identity_of, s
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
+from rdedge.coding.trellis import EIGHT
 from rdedge.metrics import Scale
 from rdedge.types import Bound, SampleSpec
 
@@ -120,3 +121,10 @@ def with_tables(count: int) -> bytes:
     listed = manifest.members | {"tables.bin": Member(len(data), sha256(data))}
     value["identity"] = identity_of(dataclasses.replace(manifest, members=listed))
     return packed(manifest=value, replace={"tables.bin": data})
+
+
+def with_trellis() -> bytes:
+    """The same with a trellis, which needs contexts."""
+    manifest = dataclasses.replace(bundle().manifest, trellis=EIGHT)
+    pairs = [list(pair) for pair in EIGHT.transitions]
+    return packed(manifest={"trellis": pairs, "identity": identity_of(manifest)})

@@ -16,12 +16,11 @@ from rdedge import native
 from rdedge.coding import quantiser
 from rdedge.coding.quantiser import EXACT, NEAREST, PREDICTED, SCALED
 from rdedge.coding.tables import Tables, tables_from_counts
-from rdedge.coding.trellis import EIGHT, SYMBOL_MAX, Trellis, dequantise, quantise, scalar
+from rdedge.coding.trellis import EIGHT, SYMBOL_MAX, Trellis, dequantise, quantise
 from rdedge.errors import ConfigError, FormatError, ShapeError, ValueRangeError
 from tests.coding import trellises as helpers
 from tests.coding.trellises import (
     FOUR,
-    bits,
     candidates,
     cost,
     f32,
@@ -63,7 +62,7 @@ def test_golden_symbols(numpy):
 @settings(deadline=None, max_examples=300)
 @given(st.data(), helpers.cases(), helpers.trellises())
 def test_c_and_numpy_make_the_same(data, case, trellis):
-    y, step, lam, index, tables = case
+    y, step, *_ = case
     kinds = data.draw(helpers.kinds(y.shape[1]))
     found = [quantise(*case, kinds, trellis, numpy=numpy) for numpy in BACKENDS]
     assert np.array_equal(*found)
@@ -71,10 +70,6 @@ def test_c_and_numpy_make_the_same(data, case, trellis):
     assert np.array_equal(*parities)
     back = [dequantise(found[0], step, kinds, trellis, numpy) for numpy in BACKENDS]
     assert back[0].tobytes() == back[1].tobytes()
-    rounding = data.draw(st.sampled_from([0.3, 0.5, 1.0]))
-    one = index if index.ndim == 2 else np.ascontiguousarray(index[..., 0])
-    alone = [scalar(y, step, lam, one, tables, kinds, rounding, numpy) for numpy in BACKENDS]
-    assert np.array_equal(*alone)
 
 
 @needs_c
@@ -83,9 +78,8 @@ def test_c_and_numpy_make_the_same_of_several_blocks():
     y = rng.laplace(0, 4, (700, 300)).astype(np.float32)
     tables = geometric(1, 2)
     index = rng.integers(0, 2, y.shape).astype(np.uint16)
-    for function in (quantise, scalar):
-        found = [function(y, 1.5, 0.3, index, tables, numpy=numpy) for numpy in BACKENDS]
-        assert np.array_equal(*found)
+    found = [quantise(y, 1.5, 0.3, index, tables, numpy=numpy) for numpy in BACKENDS]
+    assert np.array_equal(*found)
 
 
 @settings(deadline=None, max_examples=50)
@@ -172,7 +166,7 @@ def test_eight_states_gain_nine_tenths_of_a_decibel():
         pitch = step if weight is None else 2 * step
         tables = tables_from_counts([-60], [np.append(np.exp(-np.square(k * pitch) / 2), 1e-6)])
         if weight is None:
-            symbols = scalar(y, step, 0.115, zeros(y), tables)
+            symbols = quantiser.quantise(y.reshape(-1), step, 0.5).reshape(y.shape)
             found.append(distance(y, quantiser.dequantise(symbols, step), symbols))
         else:
             symbols = quantise(y, step, 0.35, zeros(y), tables, trellis=weight)
@@ -197,53 +191,24 @@ def test_what_the_trellis_leaves_out(numpy):
     back = dequantise(found, 2.0, kinds, numpy=numpy)
     assert back[0, 1:3].tolist() == [2.0, 3.0]
     assert np.array_equal(back[:, kinds == SCALED], dequantise(alone, 2.0, numpy=numpy))
-    out = [scalar(y, 2.0, 0.1, zeros(y), geometric(1), kinds, numpy=numpy) for _ in range(2)]
-    assert np.array_equal(out[0][0, 1:3], plain[1:3])
-
-
-@both
-def test_one_by_one_without_a_weight_is_the_quantiser(numpy):
-    y = np.random.default_rng(3).normal(0, 30, (9, 50)).astype(np.float32)
-    for rounding in (0.2, 0.42, 0.5):
-        found = scalar(y, 0.7, 0.0, zeros(y), geometric(1), None, rounding, numpy)
-        assert np.array_equal(found.reshape(-1), quantiser.quantise(y.reshape(-1), 0.7, rounding))
-
-
-@both
-@pytest.mark.parametrize("lam", [0.0, 0.115, 1.0, 9.0])
-def test_one_by_one_takes_the_best(lam, numpy):
-    rng = np.random.default_rng(4)
-    tables = geometric(1, 2)
-    y = rng.laplace(0, 3, (3, 50)).astype(np.float32)
-    index = rng.integers(0, 2, y.shape).astype(np.uint16)
-    found = scalar(y, 1.0, lam, index, tables, numpy=numpy)
-    for a, k, t in zip(y.reshape(-1), found.reshape(-1), index.reshape(-1), strict=True):
-        sign, whole = (1 if a >= 0 else -1), math.floor(abs(a))
-        costs = [
-            (float(a) - c) ** 2 + lam * bits(tables, t, c)
-            for c in (sign * whole, sign * (whole + 1), 0)
-        ]
-        assert (float(a) - k) ** 2 + lam * bits(tables, t, int(k)) == pytest.approx(min(costs))
 
 
 @both
 def test_bits_draw_to_zero(numpy):
     y = f32(*np.linspace(-1.9, 1.9, 21))
     assert not quantise(y, 1.0, 1e6, zeros(y), geometric(3), numpy=numpy).any()
-    assert not scalar(y, 1.0, 1e6, zeros(y), geometric(3), numpy=numpy).any()
 
 
 @both
-@pytest.mark.parametrize("function", [quantise, scalar])
-def test_one_row_of_the_index_serves_all(function, numpy):
+def test_one_row_of_the_index_serves_all(numpy):
     rng = np.random.default_rng(5)
     y = rng.normal(0, 4, (20, 7)).astype(np.float32)
     row = np.array([0, 1, 1, 0, 1, 0, 0], np.uint16)
     shared = np.broadcast_to(row, y.shape)
-    whole = function(y, 1.0, 0.3, np.ascontiguousarray(shared), geometric(1, 3), numpy=numpy)
-    assert np.array_equal(function(y, 1.0, 0.3, shared, geometric(1, 3), numpy=numpy), whole)
+    whole = quantise(y, 1.0, 0.3, np.ascontiguousarray(shared), geometric(1, 3), numpy=numpy)
+    assert np.array_equal(quantise(y, 1.0, 0.3, shared, geometric(1, 3), numpy=numpy), whole)
     apart = np.asfortranarray(y)
-    assert np.array_equal(function(apart, 1.0, 0.3, shared, geometric(1, 3), numpy=numpy), whole)
+    assert np.array_equal(quantise(apart, 1.0, 0.3, shared, geometric(1, 3), numpy=numpy), whole)
 
 
 @both
@@ -264,8 +229,7 @@ def test_a_table_for_each_quantiser(numpy):
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (3, 0)])
 def test_nothing(shape, numpy):
     y = np.zeros(shape, np.float32)
-    for function in (quantise, scalar):
-        assert function(y, 1.0, 0.1, zeros(y), geometric(1), numpy=numpy).shape == shape
+    assert quantise(y, 1.0, 0.1, zeros(y), geometric(1), numpy=numpy).shape == shape
     symbols = np.zeros(shape, np.int32)
     assert dequantise(symbols, 1.0, numpy=numpy).shape == shape
     assert EIGHT.parities(symbols, numpy=numpy).shape == shape
@@ -281,8 +245,6 @@ def test_values_without_a_symbol(kind, value, numpy):
     scale = 1.0 if kind == SCALED else 0.25
     with pytest.raises(ValueRangeError, match="latent 2 of row 1"):
         quantise(y, scale, 0.1, zeros(y), geometric(1), kinds, numpy=numpy)
-    with pytest.raises(ValueRangeError, match="latent 2 of row 1"):
-        scalar(y, scale / 2, 0.1, zeros(y), geometric(1), kinds, numpy=numpy)
 
 
 @both
@@ -291,7 +253,6 @@ def test_the_largest_values(numpy):
     y = f32(largest, -largest, largest)
     symbols = quantise(y, 1.0, 0.0, zeros(y), geometric(1), numpy=numpy)
     assert np.array_equal(dequantise(symbols, 1.0, numpy=numpy), y)
-    assert scalar(2 * y, 1.0, 0.0, zeros(y), geometric(1), None, 0.5, numpy)[0, 0] == 2 * largest
 
 
 @both
@@ -310,30 +271,24 @@ def test_symbols_without_a_value(symbol, numpy):
 
 def test_bad_input():
     y, tables = f32(1, 2, 3), geometric(1)
-    for function in (quantise, scalar):
-        for step in (0.0, -1.0, math.nan, math.inf, 1e-40):
-            with pytest.raises(ConfigError, match="a step of"):
-                function(y, step, 0.1, zeros(y), tables)
-        for lam in (-0.1, math.nan, math.inf):
-            with pytest.raises(ConfigError, match="a lambda of"):
-                function(y, 1.0, lam, zeros(y), tables)
-        for wrong in (y[0], y.astype(np.float64), y.tolist()):
-            with pytest.raises(ShapeError, match="latents that are not"):
-                function(wrong, 1.0, 0.1, zeros(y), tables)
-        for index in (zeros(y)[0], zeros(y)[:, :2], zeros(y).astype(np.int64)):
-            with pytest.raises(ShapeError, match="an index of shape"):
-                function(y, 1.0, 0.1, index, tables)
-        with pytest.raises(FormatError, match="selects table 1"):
-            function(y, 1.0, 0.1, zeros(y) + np.uint16(1), tables)
-        with pytest.raises(ShapeError, match="quantisers of shape"):
-            function(y, 1.0, 0.1, zeros(y), tables, np.zeros(2, np.uint8))
-        with pytest.raises(FormatError, match="quantiser 3"):
-            function(y, 1.0, 0.1, zeros(y), tables, np.array([0, 3, 0], np.uint8))
-    with pytest.raises(ShapeError, match="an index of shape"):
-        scalar(y, 1.0, 0.1, np.zeros((1, 3, 2), np.uint16), tables)
-    for rounding in (0.0, 1.1, math.nan):
-        with pytest.raises(ConfigError, match="a rounding of"):
-            scalar(y, 1.0, 0.1, zeros(y), tables, None, rounding)
+    for step in (0.0, -1.0, math.nan, math.inf, 1e-40):
+        with pytest.raises(ConfigError, match="a step of"):
+            quantise(y, step, 0.1, zeros(y), tables)
+    for lam in (-0.1, math.nan, math.inf):
+        with pytest.raises(ConfigError, match="a lambda of"):
+            quantise(y, 1.0, lam, zeros(y), tables)
+    for wrong in (y[0], y.astype(np.float64), y.tolist()):
+        with pytest.raises(ShapeError, match="latents that are not"):
+            quantise(wrong, 1.0, 0.1, zeros(y), tables)
+    for index in (zeros(y)[0], zeros(y)[:, :2], zeros(y).astype(np.int64)):
+        with pytest.raises(ShapeError, match="an index of shape"):
+            quantise(y, 1.0, 0.1, index, tables)
+    with pytest.raises(FormatError, match="selects table 1"):
+        quantise(y, 1.0, 0.1, zeros(y) + np.uint16(1), tables)
+    with pytest.raises(ShapeError, match="quantisers of shape"):
+        quantise(y, 1.0, 0.1, zeros(y), tables, np.zeros(2, np.uint8))
+    with pytest.raises(FormatError, match="quantiser 3"):
+        quantise(y, 1.0, 0.1, zeros(y), tables, np.array([0, 3, 0], np.uint8))
     for symbols in (np.zeros(3, np.int32), np.zeros((1, 3), np.int64)):
         with pytest.raises(ShapeError, match="symbols of shape"):
             dequantise(symbols, 1.0)

@@ -17,8 +17,11 @@ from rdedge.codec.digest import fits_digest
 from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.context import Contexts
+from rdedge.coding.context_model import ContextModel
+from rdedge.coding.means import Moving
 from rdedge.coding.selection import Group, Selection, Selector
 from rdedge.coding.tables import Tables
+from rdedge.coding.trellis import EIGHT, Trellis, dequantise
 from rdedge.data import sinks
 from rdedge.errors import (
     BundleError,
@@ -195,6 +198,18 @@ def contexts(name: str, error: type[RdedgeError] = FormatError, **other: tuple[i
     numbers = [n for part in (CONTEXTS | other).values() for n in part]
     data = b"".join(map(varint, numbers))
     return Fault(name, error, lambda: Contexts.from_bytes(data))
+
+
+def trellis(name: str, pairs: object) -> Fault:
+    return Fault(name, FormatError, lambda: Trellis.of(pairs))
+
+
+def tapped() -> ContextModel:
+    """Contexts with a tap, and a trellis."""
+    numbers = [n for part in (CONTEXTS | {"taps": (1, 0, 0, 2)}).values() for n in part]
+    found = Contexts.from_bytes(b"".join(map(varint, numbers)))
+    moving = Moving(EIGHT, np.ones(2, np.bool_))
+    return ContextModel(found, np.zeros(2, np.uint16), TABLES, moving=moving)
 
 
 def chosen(name: str, choice: int) -> Fault:
@@ -713,6 +728,22 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         contexts("two runs of one table", bank=(0, 3, 0, 3)),
         contexts("table 65535", bank=(65535, 7)),
         contexts("a byte more", end=(0,)),
+    ],
+    ("trellis", "anything"): [
+        trellis("one state", [[0, 0]]),
+        trellis("nine states", [[t, t] for t in range(9)]),
+        trellis("a state that is entered three times", [[0, 0], [0, 1]]),
+        trellis("three symbols", [[0, 0, 1], [1, 0, 1]]),
+        trellis("no list", {"0": [0, 1]}),
+        trellis("no numbers", [[False, True], [False, True]]),
+        bundle("without contexts", tiny.with_trellis()),
+        bundle("one state in a manifest", tiny.packed(manifest={"trellis": [[0, 0]]})),
+        bundle("none, written out", tiny.packed(manifest={"trellis": None})),
+        Fault("beside taps", FormatError, tapped),
+        Fault("the symbol 2^30", FormatError, lambda: dequantise(np.array([[1 << 30]], "i4"), 1.0)),
+        Fault(
+            "the symbol -2^31", FormatError, lambda: EIGHT.parities(np.array([[-(2**31)]], "i4"))
+        ),
     ],
     ("tables", "no table"): [
         tables("none", FormatError, b"\x00"),

@@ -152,11 +152,16 @@ def test_contexts_that_do_not_fit_the_bundle(series: Path, images: Path, tmp_pat
     bundle = export(series, tmp_path / "x.rdb")
     other = export(images, tmp_path / "y.rdb")
     members = dict(bundle.members) | {"contexts.bin": other.members["contexts.bin"]}
+    with pytest.raises(BundleError, match="a trellis, and latents that are predicted"):
+        Bundle.make(bundle.manifest, members)
+    plain = dataclasses.replace(bundle.manifest, trellis=None)
     with pytest.raises(BundleError, match="contexts of"):
-        Bundle.make(bundle.manifest, members)
+        Bundle.make(plain, members)
     members = {k: v for k, v in bundle.members.items() if k != "contexts.bin"}
-    with pytest.raises(BundleError, match="rate_weight without"):
+    with pytest.raises(BundleError, match="a trellis without"):
         Bundle.make(bundle.manifest, members)
+    with pytest.raises(BundleError, match="a rate_weight without"):
+        Bundle.make(plain, members)
     members = dict(bundle.members) | {"contexts.bin": b"\x01"}
     with pytest.raises(BundleError, match=r"contexts\.bin is damaged"):
         Bundle.make(bundle.manifest, members)
@@ -164,10 +169,11 @@ def test_contexts_that_do_not_fit_the_bundle(series: Path, images: Path, tmp_pat
 
 def test_probabilities_add_up() -> None:
     k = torch.arange(-4000, 4001)
-    for away in range(8):
+    for away, trellis in [*((a, False) for a in range(8)), (0, True), (1, True)]:
         for level in ((0, 0, 0), (8, 1, 4), (20, 2, 8), (SIZES[0] - 1, 0, 2)):
             parameters = torch.tensor([[level[0] / 4 - 3.0, float(level[1]), level[2] * 0.75 - 3]])
-            total = mass(k, torch.full_like(k, away), parameters.expand(len(k), 3)).double().sum()
+            of_all = torch.full_like(k, away), parameters.expand(len(k), 3)
+            total = mass(k, *of_all, trellis).double().sum()
             assert float(total) == pytest.approx(1.0, abs=2e-3)
 
 
