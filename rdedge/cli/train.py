@@ -64,6 +64,13 @@ from rdedge.types import KINDS, METRIC_IS_MINIMUM
     "(with --rate none a denoising auto-encoder).  [default: 0]",
 )
 @click.option(
+    "--quantiser",
+    type=click.Choice(["auto", "rounded", "lowered", "trellis"]),
+    help="Latents are rounded with a dead zone; lowered where the bits saved are worth the error; "
+    "or found by a trellis of 8 states. The last two come with contexts.  [default: auto, the "
+    "fewest bits of the first and the one that suits the samples]",
+)
+@click.option(
     "--size",
     type=click.Choice(["nano", "small", "base"]),
     help="Of conv1d and conv2d.  [default: small, nano]",

@@ -63,6 +63,13 @@ class Layout:
     classes: tuple[int, ...]
     gains: bool = False
 
+    @staticmethod
+    def plain(latents: int) -> Layout:
+        """Of vectors, which have neither bands nor classes: for contexts."""
+        return Layout(
+            (), (GroupLayout(np.arange(latents), np.full(latents, SCALED, np.uint8)),), ()
+        )
+
     @property
     def quantisers(self) -> Array:
         """(L,) uint8."""

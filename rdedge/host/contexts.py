@@ -35,7 +35,7 @@ from rdedge.host.shapes import (
     blended,
     mass,
 )
-from rdedge.host.spans import Inputs, image_spans, series_spans
+from rdedge.host.spans import Inputs, image_spans, series_spans, vector_spans
 from rdedge.host.taps import fit_taps
 from rdedge.types import Array
 
@@ -111,11 +111,7 @@ def train_contexts(
     total = sum(y.size for y in train.y)
     chosen = _chosen(train.y, total // _TO_LOOK_AT)
     symbols = [symbols_of(y, step, rounding, layout.quantisers) for y in chosen]
-    if symbols[0].ndim > 2:
-        # Rows in a grid are patches of images, others windows.
-        spans = image_spans(rows_of(symbols)[:_SOME_ROWS])
-    else:
-        spans = series_spans(layout)
+    spans = _spans(layout, rows_of(symbols)[:_SOME_ROWS], symbols[0].ndim > 2)
     taps: tuple[tuple[Tap, ...], ...] = tuple(() for _ in spans)
     if symbols[0].ndim > 2 and trellis is None:
         # Not of windows: what foretells a coefficient there does so for a while (ETTh1 took 5 %
@@ -134,15 +130,21 @@ def start_contexts(layout: Layout, train: Latents, step: float) -> Contexts:
     Arguments as for train_contexts; the step is that of the trellis.
     """
     rows = rows_of([y[:: -(-sum(map(len, train.y)) // _SOME_ROWS)] for y in train.y])
-    symbols = [symbols_of(rows, 2.0 * step, NEAREST, layout.quantisers)]
-    of_image = train.y[0].ndim > 2
-    blank = _blank(image_spans(symbols[0]) if of_image else series_spans(layout), ())
+    symbols = symbols_of(rows, 2.0 * step, NEAREST, layout.quantisers)
+    blank = _blank(_spans(layout, symbols, train.y[0].ndim > 2), ())
     size = np.sqrt(np.square(rows / step, dtype=np.float64).mean(axis=0))
     wide = (np.log2(size + 2.0**NARROWEST) - NARROWEST) * WIDTHS
     levels = np.stack([wide, np.ones_like(wide), np.full_like(wide, -LEAST_ZERO * ZEROS)])
     out = np.rint(2048.0 * levels.T).clip(0, 2.0**20).astype(np.int32)
     out[~blank.contextual] = 0
     return replace(blank, out_biases=out, bank=np.arange(blank.places, dtype=np.uint16))
+
+
+def _spans(layout: Layout, rows: Array, in_grid: bool) -> tuple[Inputs | None, ...]:
+    """What latents look at, given symbols (n, L); rows in a grid are patches of images."""
+    if in_grid:
+        return image_spans(rows)
+    return series_spans(layout) if layout.bands else vector_spans(rows)
 
 
 def moving_of(layout: Layout, trellis: Trellis | None) -> Moving | None:
@@ -272,7 +274,8 @@ def _coded(
     latents = train.y[0].shape[-1]
     total = sum(y.size for y in train.y)
     for y in _chosen(train.y, total):
-        for copy in range(_COPIES + 1):
+        # Vectors have no loudness that may be another elsewhere.
+        for copy in range(_COPIES + 1 if layout.bands else 1):
             scaled = y if copy == 0 else _gained(layout, y, rng)
             symbols = symbols_of(scaled, step, rounding, layout.quantisers)
             rows = Rows.of(len(y), y.shape[1:-1], latents)

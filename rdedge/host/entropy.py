@@ -34,12 +34,18 @@ from rdedge.host.models.base import Model
 from rdedge.host.rates.priors import FactorizedPrior
 from rdedge.types import Bound
 
+# How latents are quantised: rounded with a dead zone, for classes; by contexts, lowered or by a
+# trellis; auto: what needs the fewest bits of the first and what suits the samples.
+QUANTISERS = ("auto", "rounded", "lowered", "trellis")
 # What a bit may be worth, in squared steps, and the dead zone that tables are first counted with.
 _WEIGHTS = (0.09, 0.12, 0.16)
 _START = 0.4
 # The step of a trellis for that of each latent by itself, at equal error, to start from; what a bit
 # may be worth in its squared steps, the one to learn with first (ETTh1 and SKAB, figures.md).
 _TRELLIS_STEP, _TRELLIS_WEIGHTS = 0.6, (0.28, 0.22, 0.36)
+# How often tables and the symbols that they make are brought together: each of the first three
+# rounds is worth half a percent (iid Gaussian vectors), and takes seconds.
+_COUNTS = 3
 # Of fewer training symbols a network learns the noise.
 _LEAST_SYMBOLS = 60_000
 
@@ -97,10 +103,12 @@ def choose_entropy(
     scale: metrics.Scale,
     *,
     near: bool,
+    quantiser: str = "auto",
 ) -> Entropy:
     """What takes the fewest bits on validation samples at the bound; classes where none meets it.
 
     Of classes only the rounding is settled: they are fitted again at the step that is taken.
+    quantiser: one of QUANTISERS; one that is asked for is taken if it meets the bound at all.
     """
 
     def classes(step: float, rounding: float) -> tuple[Selection, Tables]:
@@ -109,11 +117,17 @@ def choose_entropy(
 
     rounding, step, bits = fit_rounding(classes, validation, bound, scale, near=near)
     best = fit_entropy(model, train, validation, step, rounding)
-    layout = model.layout
-    if layout is None or not np.isfinite(bits) or sum(y.size for y in train.y) < _LEAST_SYMBOLS:
+    layout = layout_of(model)
+    if quantiser == "auto":
+        enough = sum(y.size for y in train.y) >= _LEAST_SYMBOLS
+        # Rows in a grid are patches of images: there taps save more than a trellis.
+        quantiser = ("lowered" if train.y[0].ndim > 2 else "trellis") if enough else "rounded"
+        least = bits
+    else:
+        least = np.inf
+    if quantiser == "rounded" or not np.isfinite(bits):
         return best
-    # Rows in a grid are patches of images: there taps save more than a trellis.
-    if train.y[0].ndim > 2:
+    if quantiser == "lowered":
         first = _counted(layout, train_contexts(layout, train, step, rounding), train, step, _START)
         weights: tuple[float, ...] = _WEIGHTS
     else:
@@ -124,22 +138,30 @@ def choose_entropy(
         fitted = fit_step(validation, bound, scale, tried.how, near=True, start=step)
         if fitted is None:
             continue
-        bits_then = tried.bits(validation, fitted[0])
-        if bits_then < bits:
-            best, bits, step = tried, bits_then, fitted[0]
+        bits = tried.bits(validation, fitted[0])
+        if bits < least:
+            best, least, step = tried, bits, fitted[0]
     if best.contexts is None:
         return best
     # What validation samples have decided they may teach too.
     return recounted(layout, best, train.joined(validation), step)
 
 
+def layout_of(model: Model) -> Layout:
+    """How contexts group its latents."""
+    return Layout.plain(model.config.latents) if model.layout is None else model.layout
+
+
 def recounted(layout: Layout, entropy: Entropy, train: Latents, step: float) -> Entropy:
     """The same contexts, their tables counted on training latents as it quantises them at this
-    step.
+    step; several times over, for the tables say how latents are quantised.
     """
     assert entropy.contexts is not None
-    again = _counted(layout, entropy.contexts, train, step, entropy.how, entropy.trellis)
-    return replace(again, rate_weight=entropy.rate_weight)
+    weight, trellis = entropy.rate_weight, entropy.trellis
+    for _ in range(1 if trellis is None else _COUNTS):
+        again = _counted(layout, entropy.contexts, train, step, entropy.how, trellis)
+        entropy = replace(again, rate_weight=weight)
+    return entropy
 
 
 def _with_trellis(layout: Layout, train: Latents, step: float) -> Entropy:
@@ -149,10 +171,10 @@ def _with_trellis(layout: Layout, train: Latents, step: float) -> Entropy:
     start = start_contexts(layout.unbound(), train, step)
     found = _counted(layout, start, train, 2.0 * step, NEAREST, EIGHT)
     for _ in range(2):
-        how = replace(found, rate_weight=_TRELLIS_WEIGHTS[0]).how
-        contexts = train_contexts(layout.unbound(), train, step, how, trellis=EIGHT)
-        found = _counted(layout, contexts, train, step, how, EIGHT)
-    return found
+        found = recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHTS[0]), train, step)
+        contexts = train_contexts(layout.unbound(), train, step, found.how, trellis=EIGHT)
+        found = _counted(layout, contexts, train, step, found.how, EIGHT)
+    return recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHTS[0]), train, step)
 
 
 def _counted(

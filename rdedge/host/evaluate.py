@@ -118,7 +118,7 @@ def seam_ratio(samples: Samples, decoded: Samples, patch: int) -> float | None:
 
 
 def evaluate(
-    model: Model, parts: Parts, bound: Bound, scale: metrics.Scale
+    model: Model, parts: Parts, bound: Bound, scale: metrics.Scale, quantiser: str = "auto"
 ) -> tuple[dict[str, Any], Entropy]:
     """The scorecard: step and rounding, distortion on held-out data, its rate in actual bytes; and
     what codes.
@@ -130,7 +130,7 @@ def evaluate(
     near = spec.kind == "image" or elements > _SCAN_ELEMENTS
     train, validation = (latents_of(model, p, spec) for p in (parts.train, parts.validation))
 
-    entropy = choose_entropy(model, train, validation, bound, scale, near=near)
+    entropy = choose_entropy(model, train, validation, bound, scale, near=near, quantiser=quantiser)
     latents = latents_of(model, held_out, spec)
     fitted = fit_step(latents, bound, scale, entropy.how, near)
     if fitted is None:

@@ -22,7 +22,14 @@ from rdedge.data.files import refuse_existing, refuse_unwritable
 from rdedge.engine.safety import refuse_unsafe
 from rdedge.errors import BoundMissedError, FormatError
 from rdedge.host.datasets import Basis, load_again
-from rdedge.host.entropy import Entropy, coded_entropy, fit_entropy, members_of, recounted
+from rdedge.host.entropy import (
+    Entropy,
+    coded_entropy,
+    fit_entropy,
+    layout_of,
+    members_of,
+    recounted,
+)
 from rdedge.host.fit import Latents
 from rdedge.host.graphs import to_onnx
 from rdedge.host.levels import fallbacks, ladder
@@ -191,8 +198,7 @@ class Draft:
         if self.entropy is None or self.entropy.contexts is None:
             return None
         encoder, _ = coders(made)
-        layout, samples = self.model.layout, self.basis.parts.train
-        assert layout is not None
+        layout, samples = layout_of(self.model), self.basis.parts.train
         train = Latents(latents_of_graph(encoder, samples), samples, _NOTHING, layout.quantisers)
         return recounted(layout, self.entropy, train, made.manifest.levels[0].step)
 

@@ -10,6 +10,7 @@ import torch
 
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.batches import BATCHES
+from rdedge.host.entropy import QUANTISERS
 from rdedge.host.rates.objective import RATES, WITH_MATRIX, input_and_output
 from rdedge.host.rates.renyi import Width
 
@@ -27,6 +28,7 @@ _EXPECTED = {
     "alpha": "more than 0, at most 1000",
     "batches": "random, clustered, auto",
     "input_noise": "0 or more, in the units of the data",
+    "quantiser": ", ".join(QUANTISERS),
 }
 
 
@@ -49,7 +51,7 @@ class TrainingOptions:
     rate: one of RATES; alpha, kernel_width: of the matrix functional. batches: random or clustered;
     what auto is, the plan has decided by then. input_noise: standard deviation of Gaussian noise
     that is added to what the encoder sees while training, in the units of the data; the decoder is
-    held to what was there before it.
+    held to what was there before it. quantiser: one of QUANTISERS, for the fit after training.
     """
 
     epochs: int
@@ -67,6 +69,7 @@ class TrainingOptions:
     kernel_width: Width = "half"
     batches: str = "random"
     input_noise: float = 0.0
+    quantiser: str = "auto"
 
     def __post_init__(self) -> None:
         wrong = {
@@ -83,6 +86,7 @@ class TrainingOptions:
             "alpha": not _within(self.alpha, 1e-9, 1e3),
             "batches": self.batches not in BATCHES[:2],
             "input_noise": not _within(self.input_noise, 0.0, 1e30),
+            "quantiser": self.quantiser not in QUANTISERS,
         }
         for name, is_wrong in wrong.items():
             if is_wrong:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from rdedge.coding.context import Span
@@ -56,12 +58,26 @@ def image_spans(rows: Array) -> tuple[Inputs | None, ...]:
             inputs += [(_beside(direction, 0, k, side, 0, latents),) for side in (*_SIDES, 16)]
         inputs += [(_beside(d, 0, k, 2, 0, latents),) for d in (CORNER, OPPOSITE)]
         inputs.append(tuple(_beside(d, 0, k, 4, 0, latents) for d in (SECOND_LEFT, SECOND_ABOVE)))
-        at = 0
-        for count in _ALIKE:
-            inputs.append(tuple((0, int(j), 1) for j in alike[k][at : at + count]))
-            at += count
+        inputs += _most(alike[k])
         found.append((*inputs, ()))
     return tuple(found)
+
+
+def vector_spans(rows: Array) -> tuple[Inputs | None, ...]:
+    """Of a vector, given symbols (n, L) int32: of the latents before."""
+    alike = _alike(rows)
+    found: list[Inputs | None] = []
+    for k in range(rows.shape[1]):
+        inputs = [*_back(0, k, 0), ((0, 0, k),) if k else ()]
+        inputs += _most(alike[k])
+        found.append((*inputs, ()))
+    return tuple(found)
+
+
+def _most(alike: Array) -> list[tuple[Span, ...]]:
+    """Inputs of the latents that most go with one, the nearest first."""
+    ends = np.cumsum((0, *_ALIKE))
+    return [tuple((0, int(j), 1) for j in alike[a:b]) for a, b in pairwise(ends)]
 
 
 def _back(first: int, k: int, least: int) -> list[tuple[Span, ...]]:

@@ -78,6 +78,7 @@ def train(
     kernel_width: str | float | None = None,
     batches: str | None = None,
     input_noise: float | None = None,
+    quantiser: str | None = None,
     force: bool = False,
     on_data: Callable[[Dataset], None] = lambda _: None,
     on_epoch: Callable[[Progress], None] = lambda _: None,
@@ -91,10 +92,10 @@ def train(
     one training window to the next (default: a quarter of a window). group: a regular expression
     over the names of pictures; what it finds alike is never split. held_out: how many of the last
     samples decide whether the bound is met (default: 22 %), or held_out_data: of their own.
-    rate, alpha, kernel_width, batches, input_noise: what is minimised, and on which batches
-    (host.options.TrainingOptions). on_data is told what was read. Returns the scorecard, which is
-    in the run folder too. Raises BoundMissedError where the bound is not met on held-out data (the
-    run is kept), StoppedError where stop said so.
+    rate, alpha, kernel_width, batches, input_noise, quantiser: what is minimised, on which batches,
+    and how latents are quantised (host.options.TrainingOptions). on_data is told what was read.
+    Returns the scorecard, which is in the run folder too. Raises BoundMissedError where the bound
+    is not met on held-out data (the run is kept), StoppedError where stop said so.
     """
     if not isinstance(width, int | float) or not 0.05 <= width <= 8:
         raise ConfigError(f"a width of {width!r}", expected="0.05 to 8")
@@ -160,6 +161,7 @@ def train(
             "kernel_width": kernel_width,
             "batches": batches,
             "input_noise": input_noise,
+            "quantiser": quantiser,
         },
     )
     # Whatever is wrong with the settings shows here, before anything on disk is touched.
@@ -297,7 +299,7 @@ def _finish(
     try:
         if trainer is None:
             model = plan.model
-            card, entropy = evaluate(model, parts, bound, scale)
+            card, entropy = evaluate(model, parts, bound, scale, plan.options.quantiser)
         else:
             trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
             # Before the fits: what training believed of its best epoch, on validation samples.
@@ -355,8 +357,9 @@ def _better(trainer: Trainer, parts: Parts) -> tuple[Model, dict[str, Any], Entr
     where only that meets the bound, or needs fewer bytes to. Who asks for another rate than the
     entropy model's does not ask for the fewest bytes, and gets what was trained if it serves.
     """
-    card, entropy = evaluate(trainer.model, parts, trainer.bound, trainer.scale)
-    start, of_start = evaluate(trainer.start, parts, trainer.bound, trainer.scale)
+    quantiser = trainer.options.quantiser
+    card, entropy = evaluate(trainer.model, parts, trainer.bound, trainer.scale, quantiser)
+    start, of_start = evaluate(trainer.start, parts, trainer.bound, trainer.scale, quantiser)
     sizes = {"trained": card["packet_bytes"], "start": start["packet_bytes"]}
     fewer = start["packet_bytes"] < card["packet_bytes"] and trainer.options.rate == "entropy"
     if start["met"] and (fewer or not card["met"]):

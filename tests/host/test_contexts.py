@@ -15,7 +15,7 @@ import torch
 from rdedge.bundle.bundle import Bundle
 from rdedge.codec import Decoder, Encoder
 from rdedge.coding.context import DIRECTIONS
-from rdedge.errors import BundleError, FormatError, TrainingError
+from rdedge.errors import BundleError, ConfigError, FormatError, TrainingError
 from rdedge.format.packet import Run, read_packet
 from rdedge.host import contexts, entropy
 from rdedge.host.contexts import SIZES, mass
@@ -202,3 +202,50 @@ def test_a_forged_count_takes_no_memory(images: Path, tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 22
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("quantiser", ["rounded", "lowered", "trellis"])
+def test_a_quantiser_that_is_asked_for(quantiser: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", bursts(300, 4))
+    arguments = {"metric": "nrmse", "max_distortion": 0.05, "kind": "series", "model": "linear"}
+    card = train(tmp_path / "x.npy", output=tmp_path / "run", quantiser=quantiser, **arguments)
+    assert card["selected_by"] == ("classes" if quantiser == "rounded" else "contexts")
+    assert (card["rate_weight"] > 0) == (quantiser != "rounded")
+    assert (card["trellis"] is not None) == (quantiser == "trellis")
+    bundle = export(tmp_path / "run", tmp_path / "x.rdb")
+    assert (bundle.manifest.trellis is not None) == (quantiser == "trellis")
+    x = bursts(40, 5)
+    back = [
+        Decoder(bundle, coder=coder).decode(Encoder(bundle, coder=coder).encode(x))
+        for coder in ("c", "numpy")
+    ]
+    assert back[0].tobytes() == back[1].tobytes()
+    assert np.square(back[0] - x).mean() < 0.01 * x.var()
+
+
+def test_an_unknown_quantiser_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", bursts(300, 4))
+    with pytest.raises(ConfigError, match="quantiser is 'vector'"):
+        train(tmp_path / "x.npy", max_distortion=0.1, output=tmp_path / "run", quantiser="vector")
+
+
+def test_vectors_get_contexts_too(tmp_path: Path) -> None:
+    """Latents that are loud together; a trellis and contexts against a table for each."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(1500, 16)) * np.exp(rng.normal(0, 1.2, (1500, 1)))
+    np.save(tmp_path / "x.npy", x.astype(np.float32))
+    sizes = {}
+    for quantiser in ("rounded", "auto"):
+        card = train(
+            tmp_path / "x.npy",
+            max_distortion=0.05 * x.var(),
+            epochs=1,
+            output=tmp_path / quantiser,
+            quantiser=quantiser,
+        )
+        sizes[quantiser] = card["packet_bytes"]
+    assert card["selected_by"] == "contexts"
+    assert card["trellis"] is not None
+    assert sizes["auto"] < 0.95 * sizes["rounded"]
+    bundle = export(tmp_path / "auto", tmp_path / "x.rdb")
+    assert bundle.contexts is not None
