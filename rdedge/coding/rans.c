@@ -20,7 +20,7 @@
 #define LIKELY(condition) (condition)
 #endif
 
-#define ABI 5
+#define ABI 6
 #define PRECISION 16
 #define TOTAL 65536u
 #define LOWER ((uint64_t)1 << 31)
@@ -133,6 +133,58 @@ enum {
     PLENTY = 4     /* at least as many words as symbols are left: refill without a branch */
 };
 
+/* How many of low to high - 1 are `first` and a multiple of 2^bits, first below 2^bits, high at most
+   TOTAL. */
+INLINE uint32_t within(uint32_t low, uint32_t high, uint32_t first, int bits)
+{
+    uint32_t up = (1u << bits) - 1 - first;
+    return ((high + up) >> bits) - ((low + up) >> bits);
+}
+
+/* The states under TOTAL of one lane. Where an entry takes the slots c to c + f - 1 as they are, a
+   state of 0 becomes c, though its symbol is worth log2(TOTAL / f) bits. So there its slots are
+   spread: those y whose 16 bits, the other way round and less the place of the likeliest entry, are
+   among low to low + f - 1. This is the one of them that has x smaller ones, x below f. */
+static uint32_t spread(uint32_t x, uint32_t low, uint32_t f)
+{
+    uint32_t y = 0, first = 0;
+    for (int bit = PRECISION - 1; bit >= 0; bit--) {
+        uint32_t n = within(low, low + f, first, PRECISION - bit);
+        if (x >= n) {
+            x -= n;
+            y |= 1u << bit;
+            first += 1u << (PRECISION - 1 - bit);
+        }
+    }
+    return y;
+}
+
+/* The other way: how many smaller ones y has. */
+static uint32_t gather(uint32_t y, uint32_t low, uint32_t f)
+{
+    uint32_t x = 0, first = 0;
+    for (int bit = PRECISION - 1; bit >= 0; bit--)
+        if (y >> bit & 1) {
+            x += within(low, low + f, first, PRECISION - bit);
+            first += 1u << (PRECISION - 1 - bit);
+        }
+    return x;
+}
+
+/* 16 bits the other way round. */
+static uint32_t mirrored(uint32_t y)
+{
+    y = (y & 0x5555u) << 1 | (y >> 1 & 0x5555u);
+    y = (y & 0x3333u) << 2 | (y >> 2 & 0x3333u);
+    y = (y & 0x0F0Fu) << 4 | (y >> 4 & 0x0F0Fu);
+    return (y & 0x00FFu) << 8 | y >> 8;
+}
+
+INLINE uint32_t from_likeliest(uint32_t start, const Table *table)
+{
+    return (start - table->likeliest) & (TOTAL - 1);
+}
+
 /* One step of the encoder: a word if the state would leave [0, 2^63), without a branch. */
 INLINE uint64_t encode_step(uint64_t x, const EncodeEntry *entry, uint8_t **words)
 {
@@ -187,7 +239,9 @@ INLINE void encode_all(const Model *m, const int32_t *symbols, int64_t n, int64_
             i--;
             const Table *table = how & ONE_TABLE ? &only : tables + index[j];
             const EncodeEntry *entry = find_entry(entries, table, symbols[i], &e);
-            if (how & ONE_LANE)
+            if (how & ONE_LANE && !LIKELY(x >= entry->frequency))
+                x = spread((uint32_t)x, from_likeliest(entry->start, table), entry->frequency);
+            else if (how & ONE_LANE)
                 x = encode_step(x, entry, &w);
             else
                 states[i & mask] = encode_step(states[i & mask], entry, &w);
@@ -302,12 +356,18 @@ INLINE void decode_run(const Model *m, int32_t *symbols, int64_t i, int64_t j, i
         uint32_t t = index[how & ONE_TABLE ? 0 : j + k];
         if (!(how & ONE_LANE))
             x = states[i & mask];
+        const int spread_out = how & ONE_LANE && !LIKELY(x >= TOTAL);
         uint32_t slot = (uint32_t)x & (TOTAL - 1);
+        if (spread_out)
+            slot = (mirrored(slot) + tables[t].likeliest) & (TOTAL - 1);
         const DecodeEntry *entry =
             buckets + ((uint64_t)t << bits) + (slot >> (PRECISION - bits));
         if (!LIKELY(slot - entry->start < entry->frequency))
             entry = later_entry(entries, tables + t, entry, slot);
-        x = entry->frequency * (x >> PRECISION) + (slot - entry->start);
+        if (spread_out)
+            x = gather((uint32_t)x, from_likeliest(entry->start, tables + t), entry->frequency);
+        else
+            x = entry->frequency * (x >> PRECISION) + (slot - entry->start);
         if (how & PLENTY) {
             uint64_t refill = x < LOWER;
             x = x << (refill << 5) | (load32(w) & (0 - refill));
