@@ -25,7 +25,7 @@ from rdedge.coding.selection import Group, Selection
 from rdedge.coding.tables import Tables, tables_from_counts
 from rdedge.host.classes import Layout, cut, shape_of
 from rdedge.host.fit import Latents, Rounding, rows_of, symbols_of
-from rdedge.host.spans import Inputs, image_spans, series_spans
+from rdedge.host.spans import Inputs, image_spans, lag_of, series_spans
 from rdedge.host.taps import fit_taps
 from rdedge.types import Array
 
@@ -135,9 +135,7 @@ def train_contexts(
     *,
     seed: int = 0,
 ) -> Contexts:
-    """Contexts for training latents at this step and rounding, whose bank names a table for every
-    combination of levels.
-    """
+    """Contexts for training latents at this step and rounding, a table for every combination."""
     torch.manual_seed(seed)
     # As many as there are statistics to take from; of a large part not all at once.
     total = sum(y.size for y in train.y)
@@ -147,12 +145,11 @@ def train_contexts(
         # Rows in a grid are patches of images, others windows.
         spans = image_spans(rows_of(symbols)[:_SOME_ROWS])
     else:
-        spans = series_spans(layout)
+        spans = series_spans(layout, lag_of(layout, symbols[0]) if layout.timed else 0)
     taps: tuple[tuple[Tap, ...], ...] = tuple(() for _ in spans)
     open_ = np.array([s is not None for s in spans])
     if symbols[0].ndim == 2:
-        # Of windows only what stays in the time domain: what foretells a coefficient does so for a
-        # while (ETTh1 took 5 % more with taps than without).
+        # What foretells a coefficient of a window does so for a while (ETTh1 took 5 % more).
         open_ &= layout.quantisers == EXACT
     if open_.any():
         taps = fit_taps(symbols, open_)

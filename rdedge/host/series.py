@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
+
 import numpy as np
 
 from rdedge import metrics
@@ -31,6 +34,10 @@ _ON_LATTICE = 1.03
 _EVERY, _PREFERRED, _OF_ERROR = (2, 3, 4), 1.15, 0.5
 # A lattice far finer than the quantiser's would be coded more exactly than anybody asked.
 _FINEST_LATTICE = 0.25
+# For the time domain: steps and origins looked at, by how many values. Around values that many are
+# near to the error jumps with the step: other data should have room below the bound.
+_STEPS_IN_TIME, _ORIGINS = np.geomspace(0.9, 2.0, 28), np.arange(-0.5, 0.5, 0.1)
+_MOST_ROWS, _SAFE = 20_000, 0.95
 
 
 def start_linear(parts: Parts, bound: Bound, scale: metrics.Scale) -> LinearSeries:
@@ -80,6 +87,7 @@ class _Trials:
                 expected="windows that differ",
                 do="check the file: there is nothing to learn",
             )
+        self.mse = mse * np.square(weight)
         unit: Array = weight * step_for(variances, mse * variances.size)
         return unit
 
@@ -102,14 +110,38 @@ class _Trials:
             if bits < least * _ON_LATTICE:
                 config, model, chosen = other, tried, chosen | {channel: lattices[best]}
                 least = min(least, bits)
+        if config.mixed:
+            timed = replace(config, klt=False, timed=True)
+            tried, bits = self._try(timed, chosen)
+            if bits < least:
+                model = tried
         return model
+
+    @cached_property
+    def _in_time(self) -> tuple[Array, Array]:
+        """Units and origins (C,) for the time domain."""
+        parts = []
+        for x in (self.x, fill_missing(self.parts.validation[0])[0]):
+            # Whole windows: every third row of what repeats itself would be some of its phases.
+            some = x[:: -(-x.shape[0] * x.shape[1] // _MOST_ROWS)]
+            parts.append(some.reshape(-1, self.shape[1]).astype(np.float64))
+        found = [
+            gathered([part[:, c] for part in parts], float(self.mse[c]))
+            for c in range(self.shape[1])
+        ]
+        unit, origin = np.array(found).T
+        return unit, origin
 
     def _try(
         self, config: LinearConfig, lattices: dict[int, tuple[float, float]]
     ) -> tuple[LinearSeries, float]:
         """The model of this config and the bits that the validation part takes at the bound."""
         model = LinearSeries(config)
-        model.start(self.x, self.unit, lattices)
+        if config.timed:
+            unit, origin = self._in_time
+            model.start(self.x, unit, lattices, origin)
+        else:
+            model.start(self.x, self.unit, lattices)
         spec = self.parts.spec
         validation = latents_of(model, self.parts.validation, spec)
         fitted = fit_step(validation, self.bound, self.scale, _ROUNDING)
@@ -137,3 +169,23 @@ def lattices_of(found: Lattice, values: Array, most: float) -> list[tuple[float,
         if shares[first] * every >= _PREFERRED and error <= most:
             steps.append((step, origin))
     return steps
+
+
+def gathered(parts: list[Array], mse: float) -> tuple[float, float]:
+    """A step and an origin for values that may gather around some: of those that err by less than
+    mse on each part, (n,) values, what takes the fewest bits, symbol by symbol.
+    """
+    middle, usual = float(np.median(parts[0])), float(np.sqrt(12.0 * mse))
+    best = (np.inf, usual, middle)
+    for step in usual * _STEPS_IN_TIME:
+        for origin in middle + step * _ORIGINS:
+            off = [(values - origin) / step for values in parts]
+            symbols = [np.rint(some) for some in off]
+            errors = [np.square(o - s).mean() for o, s in zip(off, symbols, strict=True)]
+            if max(errors) * step**2 > _SAFE * mse:
+                continue
+            counts = np.unique(np.concatenate(symbols), return_counts=True)[1]
+            bits = float(-(counts / counts.sum()) @ np.log2(counts / counts.sum()))
+            if bits < best[0]:
+                best = (bits, float(step), float(origin))
+    return best[1], best[2]
