@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Library", "describe", "library"]
 
-ABI = 6
+ABI = 7
 NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 
 _pointer = ctypes.c_void_p

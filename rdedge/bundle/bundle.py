@@ -17,6 +17,8 @@ from rdedge.bundle import archive
 from rdedge.bundle import signature as signatures
 from rdedge.bundle.manifest import SERVER_MEMBERS, Manifest, Member, identity_of, sha256
 from rdedge.coding.context import Contexts
+from rdedge.coding.means import Moving
+from rdedge.coding.quantiser import SCALED
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
 from rdedge.data.files import write_file
@@ -149,11 +151,8 @@ class Bundle:
                 which = "a rate_weight" if trellis is None else "a trellis"
                 raise BundleError(f"{which} without contexts.bin", expected="both or none")
             return
-        if trellis is not None and (any(contexts.taps) or selection.predicted.size):
-            raise BundleError(
-                "a trellis, and latents that are predicted from others",
-                expected="contexts without taps and no PREDICTED latents",
-            )
+        if trellis is not None and selection.predicted.size:
+            raise BundleError("a trellis, and latents that are PREDICTED", expected="none")
         if (
             contexts.latents != selection.latents
             or contexts.tables_needed > len(self.tables)
@@ -165,6 +164,8 @@ class Bundle:
                 expected=f"at most {len(self.tables)} tables, {selection.latents} latents, and no "
                 "group with classes",
             )
+        if trellis is not None and Moving(trellis, selection.quantisers == SCALED).tapped(contexts):
+            raise BundleError("a trellis, and taps of latents that move it", expected="none")
 
     def to_bytes(self) -> bytes:
         """The file: the same members give the same bytes."""

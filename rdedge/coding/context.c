@@ -74,17 +74,17 @@ INLINE int32_t magnitude(int32_t q)
     return c < 0 ? -c : c;
 }
 
-/* The mean of latent k in rows r to r + n of one front, by symbols that are known. With a trellis
-   there is none: the quantiser stands in its place. */
+/* The mean of latent k in rows r to r + n of one front, by symbols that are known. What moves the
+   state of a trellis has none: the quantiser stands in its place. */
 static void foretell(const Contexts *c, const Rows *rows, const int32_t *symbols, int64_t k,
                      int64_t r, int64_t n, Mean *mean)
 {
     const int64_t *base = AT(int64_t, rows->base), *stride = AT(int64_t, rows->stride);
     const int32_t *first = AT(int32_t, c->taps_first) + k;
     int32_t sums[BLOCK];
-    if (rows->next) {
+    if (rows->next && AT(uint8_t, c->moves)[k]) {
         const uint8_t *states = AT(uint8_t, rows->states) + r;
-        const int32_t mask = AT(uint8_t, c->contextual)[k] && AT(uint8_t, c->moves)[k];
+        const int32_t mask = AT(uint8_t, c->contextual)[k];
         for (int64_t i = 0; i < n; i++) {
             mean->sign[i] = 1;
             mean->away[i] = states[i] & mask;

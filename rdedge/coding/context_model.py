@@ -66,8 +66,8 @@ class ContextModel:
             raise FormatError(
                 f"contexts name table {needed - 1}", expected=f"0 to {len(tables) - 1}"
             )
-        if moving is not None and any(contexts.taps):
-            raise FormatError("contexts with taps and a trellis", expected="one of the two")
+        if moving is not None and moving.tapped(contexts):
+            raise FormatError("taps of latents that move a trellis", expected="none")
         self.contexts, self.tables, self.fixed = contexts, tables, fixed
         self.moving = moving
         self.moves = np.zeros(contexts.latents, np.bool_) if moving is None else moving.latents
@@ -285,11 +285,10 @@ class ContextModel:
         k: int,
         states: States,
     ) -> Mean:
-        """What foretells latent k in the rows of a front; with a trellis the quantiser instead."""
+        """What foretells latent k in the rows of a front; of what moves states the quantiser."""
         a, b = front
-        if self.moving is not None:
-            has = self.moves[k] and self.contexts.spans[k] is not None
-            away = states.parity(front) * has
+        if self.moves[k]:
+            away = states.parity(front) * (self.contexts.spans[k] is not None)
             return Mean(np.ones_like(away), away)
         sums = np.zeros(b - a, np.int64)
         for direction, latent, weight in self.contexts.taps[k]:

@@ -31,6 +31,13 @@ class Lookup:
         return self.tables.flat_starts.astype(np.uint64)
 
     @cached_property
+    def spread_starts(self) -> Int64s:
+        """Starts as seen from the likeliest entry of their table, modulo 2^16."""
+        tables = self.tables
+        likeliest = np.repeat(tables.likeliest, tables.regular + 1)
+        return (tables.flat_starts - likeliest).astype(np.int64)
+
+    @cached_property
     def keys(self) -> Int64s:
         """Table (upper bits) and first slot (lower 16) of every entry, ascending."""
         tables = self.tables

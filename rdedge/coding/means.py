@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rdedge.coding.context import PHASES
+from rdedge.coding.context import PHASES, Contexts
 from rdedge.coding.trellis import Trellis
 
 __all__ = ["Mean", "Moving", "States"]
@@ -50,6 +50,10 @@ class Moving:
 
     trellis: Trellis
     latents: NDArray[np.bool_]
+
+    def tapped(self, contexts: Contexts) -> bool:
+        """Whether something foretells one of them, which nothing may."""
+        return any(map(bool.__and__, map(bool, contexts.taps), self.latents.tolist()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@
    because x e < 2^63 2^s. So q = floor(2x R / 2^64) >> s, exactly: one wide multiplication and a
    shift. */
 #include "rans.h"
+#include "spread.h"
 
 #include <string.h>
 
@@ -20,9 +21,7 @@
 #define LIKELY(condition) (condition)
 #endif
 
-#define ABI 6
-#define PRECISION 16
-#define TOTAL 65536u
+#define ABI 7
 #define LOWER ((uint64_t)1 << 31)
 #define UPPER ((uint64_t)1 << 63)
 #define LANES_MAX 4096
@@ -187,7 +186,9 @@ INLINE void encode_all(const Model *m, const int32_t *symbols, int64_t n, int64_
             i--;
             const Table *table = how & ONE_TABLE ? &only : tables + index[j];
             const EncodeEntry *entry = find_entry(entries, table, symbols[i], &e);
-            if (how & ONE_LANE)
+            if (how & ONE_LANE && !LIKELY(x >= entry->frequency))
+                x = spread((uint32_t)x, from_likeliest(entry->start, table), entry->frequency);
+            else if (how & ONE_LANE)
                 x = encode_step(x, entry, &w);
             else
                 states[i & mask] = encode_step(states[i & mask], entry, &w);
@@ -302,12 +303,18 @@ INLINE void decode_run(const Model *m, int32_t *symbols, int64_t i, int64_t j, i
         uint32_t t = index[how & ONE_TABLE ? 0 : j + k];
         if (!(how & ONE_LANE))
             x = states[i & mask];
+        const int spread_out = how & ONE_LANE && !LIKELY(x >= TOTAL);
         uint32_t slot = (uint32_t)x & (TOTAL - 1);
+        if (spread_out)
+            slot = (mirrored(slot) + tables[t].likeliest) & (TOTAL - 1);
         const DecodeEntry *entry =
             buckets + ((uint64_t)t << bits) + (slot >> (PRECISION - bits));
         if (!LIKELY(slot - entry->start < entry->frequency))
             entry = later_entry(entries, tables + t, entry, slot);
-        x = entry->frequency * (x >> PRECISION) + (slot - entry->start);
+        if (spread_out)
+            x = gather((uint32_t)x, from_likeliest(entry->start, tables + t), entry->frequency);
+        else
+            x = entry->frequency * (x >> PRECISION) + (slot - entry->start);
         if (how & PLENTY) {
             uint64_t refill = x < LOWER;
             x = x << (refill << 5) | (load32(w) & (0 - refill));

@@ -21,7 +21,7 @@ typedef struct {
     int32_t minimum;
     uint32_t regular; /* entries other than the escape, which is the last */
     uint32_t first;   /* of this table's entries among all */
-    uint32_t unused;
+    uint32_t likeliest; /* the sum of the frequencies before the first entry of the largest one */
 } Table;
 
 /* What the escapes stream holds for a symbol outside its table (FORMAT.md 4.3). */

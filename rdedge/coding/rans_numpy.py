@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rdedge.coding.faults import Fault, fault_error
 from rdedge.coding.lookup import lookup
+from rdedge.coding.spread import gather, mirrored, spread
 from rdedge.coding.streams import LOWER, join_states, read_escapes, split, write_escapes
 from rdedge.coding.tables import PRECISION_BITS, TOTAL, Tables, escape_values
 
@@ -189,8 +190,10 @@ class NumpyCoder:
             yield start, entries
 
     @cached_property
-    def _lists(self) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
-        """For few lanes: index, keys, frequencies, symbol less entry and escape by table."""
+    def _lists(self) -> tuple[list[int], ...]:
+        """For few lanes: index, keys, frequencies, symbol less entry and escape by table, where
+        entries start and the likeliest of a table does.
+        """
         tables = self._tables
         return (
             self._index.tolist(),
@@ -198,6 +201,8 @@ class NumpyCoder:
             tables.flat_frequencies.tolist(),
             (tables.minimum - tables.first).tolist(),
             (tables.first + tables.regular).tolist(),
+            self._lookup.spread_starts.tolist(),
+            tables.likeliest.tolist(),
         )
 
     def _encode_few(self, states: list[int], entries: Places, start: int) -> Words:
@@ -207,8 +212,12 @@ class NumpyCoder:
         lane = (start + entries.size - 1) % lanes
         frequencies = self._tables.flat_frequencies[entries[::-1]].tolist()
         starts = self._tables.flat_starts[entries[::-1]].tolist()
-        for f, c in zip(frequencies, starts, strict=True):
+        lows = self._lookup.spread_starts[entries[::-1]].tolist()
+        for f, c, low in zip(frequencies, starts, lows, strict=True):
             x = states[lane]
+            if x < f and lanes == 1:
+                states[lane] = spread(x, low, f)
+                continue
             if x >= f << 47:
                 words.append(x & 0xFFFFFFFF)
                 x >>= 32
@@ -251,7 +260,7 @@ class NumpyCoder:
         """Symbol after symbol with Python integers."""
         lanes = decoding.lanes
         states = decoding.states.tolist()
-        index, keys, frequencies, symbol_of, last = self._lists
+        index, keys, frequencies, symbol_of, last, lows, likeliest = self._lists
         period = len(index)
         words = decoding.words[decoding.position :].tolist()
         left = iter(words)
@@ -260,9 +269,14 @@ class NumpyCoder:
             lane = (i + decoding.done) % lanes
             x = states[lane]
             t = index[i % period]
-            key = t << PRECISION_BITS | x & _SLOT
+            is_spread = x < TOTAL and lanes == 1
+            slot = (mirrored(x) + likeliest[t] if is_spread else x) & _SLOT
+            key = t << PRECISION_BITS | slot
             entry = bisect_right(keys, key) - 1
-            x = frequencies[entry] * (x >> PRECISION_BITS) + key - keys[entry]
+            if is_spread:
+                x = gather(x, lows[entry], frequencies[entry])
+            else:
+                x = frequencies[entry] * (x >> PRECISION_BITS) + key - keys[entry]
             if x < LOWER:
                 word = next(left, None)
                 if word is not None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rdedge.coding.faults import Fault, fault_error
 from rdedge.coding.lookup import lookup
+from rdedge.coding.spread import gather, mirrored
 from rdedge.coding.streams import LOWER, read_escape, split
 from rdedge.coding.tables import PRECISION_BITS, TOTAL, Tables
 from rdedge.errors import FormatError
@@ -36,6 +37,8 @@ class StepDecoder:
         self._minimum: list[int] = tables.minimum.tolist()
         self._regular: list[int] = tables.regular.tolist()
         self._first: list[int] = tables.first.tolist()
+        self._lows: list[int] = found.spread_starts.tolist()
+        self._likeliest: list[int] = tables.likeliest.tolist()
         self._states, words = split(latents, lanes)
         self._words, self._word = words.tolist(), 0
         self._escapes, self._escape = escapes, 0
@@ -53,9 +56,14 @@ class StepDecoder:
     def _next(self, i: int, t: int) -> int:
         lane = i % len(self._states)
         x = self._states[lane]
-        key = t << PRECISION_BITS | x & _SLOT
+        is_spread = x < TOTAL and len(self._states) == 1
+        slot = (mirrored(x) + self._likeliest[t] if is_spread else x) & _SLOT
+        key = t << PRECISION_BITS | slot
         entry = bisect_right(self._keys, key) - 1
-        x = self._frequencies[entry] * (x >> PRECISION_BITS) + key - self._keys[entry]
+        if is_spread:
+            x = gather(x, self._lows[entry], self._frequencies[entry])
+        else:
+            x = self._frequencies[entry] * (x >> PRECISION_BITS) + key - self._keys[entry]
         if x < LOWER and self._word < len(self._words):
             x = x << 32 | self._words[self._word]
             self._word += 1

@@ -38,7 +38,7 @@ TABLES_MAX = 65535
 # Costs are integers, so that all machines choose the same number of lanes: 1 bit is 2^20 units.
 COST_BITS = 20
 
-_TABLE = np.dtype([("minimum", "<i4"), ("regular", "<u4"), ("first", "<u4"), ("unused", "<u4")])
+_TABLE = np.dtype([("minimum", "<i4"), ("regular", "<u4"), ("first", "<u4"), ("likeliest", "<u4")])
 
 Frequencies = NDArray[np.uint16]
 Int32s = NDArray[np.int32]
@@ -114,12 +114,16 @@ class Tables:
     def layout(self) -> NDArray[np.void]:
         """Array of struct Table of the C library, (T,)."""
         layout = np.zeros(len(self), _TABLE)
-        layout["minimum"], layout["regular"], layout["first"] = (
-            self.minimum,
-            self.regular,
-            self.first,
-        )
+        layout["minimum"], layout["regular"] = self.minimum, self.regular
+        layout["first"], layout["likeliest"] = self.first, self.likeliest
         return layout
+
+    @cached_property
+    def likeliest(self) -> NDArray[np.uint16]:
+        """Where the likeliest entry of each table starts, the first of several, (T,)."""
+        largest = np.array([int(f.argmax()) for f in self.frequencies])
+        found: NDArray[np.uint16] = self.flat_starts[self.first + largest]
+        return found
 
     @cached_property
     def costs(self) -> Int64s:

@@ -55,13 +55,15 @@ class GroupLayout:
 class Layout:
     """How a row of latents is grouped.
 
-    classes: for each family, how many. gains: whether to train on louder and quieter copies.
+    classes: for each family, how many. gains: whether to train on louder and quieter copies. timed:
+    whether latents follow each other in time, so that they may repeat themselves.
     """
 
     bands: tuple[Band, ...]
     groups: tuple[GroupLayout, ...]
     classes: tuple[int, ...]
     gains: bool = False
+    timed: bool = False
 
     @staticmethod
     def plain(latents: int) -> Layout:

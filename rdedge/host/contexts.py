@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from rdedge.coding.context import HEADS, MAGNITUDE, MEAN, PHASES, WEIGHT_MAX, Contexts, Rows, Tap
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.means import Moving
-from rdedge.coding.quantiser import PREDICTED, SCALED
+from rdedge.coding.quantiser import EXACT, PREDICTED, SCALED
 from rdedge.coding.selection import Group, Selection
 from rdedge.coding.tables import Tables, tables_from_counts
 from rdedge.coding.trellis import Trellis
@@ -35,7 +35,7 @@ from rdedge.host.shapes import (
     blended,
     mass,
 )
-from rdedge.host.spans import Inputs, image_spans, series_spans, vector_spans
+from rdedge.host.spans import Inputs, image_spans, lag_of, series_spans, vector_spans
 from rdedge.host.taps import fit_taps
 from rdedge.types import Array
 
@@ -113,14 +113,19 @@ def train_contexts(
     symbols = [symbols_of(y, step, rounding, layout.quantisers) for y in chosen]
     spans = _spans(layout, rows_of(symbols)[:_SOME_ROWS], symbols[0].ndim > 2)
     taps: tuple[tuple[Tap, ...], ...] = tuple(() for _ in spans)
-    if symbols[0].ndim > 2 and trellis is None:
-        # Not of windows: what foretells a coefficient there does so for a while (ETTh1 took 5 %
-        # more with taps than without).
-        taps = fit_taps(symbols, np.array([s is not None for s in spans]))
+    tapped = np.array([s is not None for s in spans])
+    if symbols[0].ndim == 2:
+        # What foretells a coefficient of a window does so for a while (ETTh1 took 5 % more).
+        tapped &= layout.quantisers == EXACT
+    elif trellis is not None:
+        # What moves its state has no mean.
+        tapped[:] = False
+    if tapped.any():
+        taps = fit_taps(symbols, tapped)
     blank = _blank(spans, taps)
     examples = _examples(layout, blank, train, step, rounding, trellis, seed)
     net = ContextNet(examples.x.shape[1], _places(layout, rows_of(symbols)[:_SOME_ROWS]))
-    descend(net, examples, trellis is not None, seed)
+    descend(net, examples, moving_of(layout, trellis), seed)
     return to_integers(net, blank)
 
 
@@ -144,7 +149,9 @@ def _spans(layout: Layout, rows: Array, in_grid: bool) -> tuple[Inputs | None, .
     """What latents look at, given symbols (n, L); rows in a grid are patches of images."""
     if in_grid:
         return image_spans(rows)
-    return series_spans(layout) if layout.bands else vector_spans(rows)
+    if not layout.bands:
+        return vector_spans(rows)
+    return series_spans(layout, lag_of(layout, rows) if layout.timed else 0)
 
 
 def moving_of(layout: Layout, trellis: Trellis | None) -> Moving | None:
@@ -152,20 +159,22 @@ def moving_of(layout: Layout, trellis: Trellis | None) -> Moving | None:
     return None if trellis is None else Moving(trellis, layout.quantisers == SCALED)
 
 
-def descend(net: ContextNet, examples: Examples, trellis: bool, seed: int) -> None:
+def descend(net: ContextNet, examples: Examples, moving: Moving | None, seed: int) -> None:
     """Train, in more steps where there is more to learn from."""
     optimiser = torch.optim.Adam(net.parameters(), _RATE)
     rng = np.random.default_rng(seed)
     x, k = torch.from_numpy(examples.x), torch.from_numpy(examples.k.astype(np.int64))
     away = torch.from_numpy(examples.away.astype(np.int64))
     latent, weight = torch.from_numpy(examples.latent), torch.from_numpy(examples.weight)
+    moves = None if moving is None else torch.from_numpy(moving.latents)[latent]
     steps = int(np.clip(len(k) * _PASSES / _BATCH, *_STEPS))
     for i in range(steps):
         which = torch.from_numpy(rng.integers(0, len(k), min(_BATCH, len(k))))
         for group in optimiser.param_groups:
             group["lr"] = _LAST_RATE + 0.5 * _RATE * (1.0 + math.cos(math.pi * i / steps))
         found = net(x[which].float() / 16.0, latent[which])
-        bits = -torch.log2(mass(k[which], away[which], found, trellis).clamp_min(1e-9))
+        moved = None if moves is None else moves[which]
+        bits = -torch.log2(mass(k[which], away[which], found, moved).clamp_min(1e-9))
         loss = (bits * weight[which]).mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -47,7 +47,7 @@ _TRELLIS_STEP, _TRELLIS_WEIGHTS = 0.6, (0.28, 0.22, 0.36)
 # rounds is worth half a percent (iid Gaussian vectors), and takes seconds.
 _COUNTS = 3
 # Of fewer training symbols a network learns the noise.
-_LEAST_SYMBOLS = 60_000
+_LEAST_SYMBOLS = 30_000
 
 
 @dataclass(frozen=True)
@@ -118,21 +118,24 @@ def choose_entropy(
     rounding, step, bits = fit_rounding(classes, validation, bound, scale, near=near)
     best = fit_entropy(model, train, validation, step, rounding)
     layout = layout_of(model)
+    least = np.inf
+    weights: tuple[float, ...] = _TRELLIS_WEIGHTS if quantiser == "trellis" else _WEIGHTS
     if quantiser == "auto":
-        enough = sum(y.size for y in train.y) >= _LEAST_SYMBOLS
-        # Rows in a grid are patches of images: there taps save more than a trellis.
-        quantiser = ("lowered" if train.y[0].ndim > 2 else "trellis") if enough else "rounded"
         least = bits
-    else:
-        least = np.inf
+        if sum(y.size for y in train.y) < _LEAST_SYMBOLS:
+            quantiser = "rounded"
+        elif layout.timed:
+            # What gathers around values is as good as on them: nothing is won by lowering it.
+            weights = (0.0,)
+        elif train.y[0].ndim == 2:
+            # Not of images, whose rows lie in a grid: there taps save more.
+            quantiser, weights = "trellis", _TRELLIS_WEIGHTS
     if quantiser == "rounded" or not np.isfinite(bits):
         return best
-    if quantiser == "lowered":
-        first = _counted(layout, train_contexts(layout, train, step, rounding), train, step, _START)
-        weights: tuple[float, ...] = _WEIGHTS
-    else:
+    if quantiser == "trellis":
         first, step = _with_trellis(layout, train, _TRELLIS_STEP * step), _TRELLIS_STEP * step
-        weights = _TRELLIS_WEIGHTS
+    else:
+        first = _counted(layout, train_contexts(layout, train, step, rounding), train, step, _START)
     for weight in weights:
         tried = replace(first, rate_weight=weight)
         fitted = fit_step(validation, bound, scale, tried.how, near=True, start=step)

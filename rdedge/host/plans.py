@@ -201,7 +201,7 @@ def _started_series(
 ) -> Plan:
     """A `conv1d` around a `linear`, of a size, or of the sizes that run.json has."""
     torch.manual_seed(options.seed)
-    if not linear.config.mixed:
+    if not linear.config.mixed or linear.config.timed:
         return Plan(linear, linear, options)
     if config is None:
         assert size is not None

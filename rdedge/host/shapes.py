@@ -25,34 +25,35 @@ REACH, _SHAPE_WEIGHT = 255, 60.0
 _FLOOR = 2e-4
 
 
-def mass(k: Tensor, away: Tensor, parameters: Tensor, trellis: bool = False) -> Tensor:
+def mass(k: Tensor, away: Tensor, parameters: Tensor, moves: Tensor | None = None) -> Tensor:
     """The probability of symbols as they are coded, k (n,), under parameters (n, 3).
 
-    away: (n,) how far means are from zero, in quarters of a step; of a trellis which quantiser.
+    away: (n,) how far means are from zero, in quarters of a step; where a symbol moves a trellis,
+    (n,) bool, which quantiser it has.
     """
     width = torch.exp2(parameters[:, 0].clamp(NARROWEST, NARROWEST + (SIZES[0] - 1) / WIDTHS))
     tail = parameters[:, 1].clamp(0.0, 2.0)
     # What is coded as 0 stands for zero only where the mean is near it.
     zero = torch.where(away < PHASES, parameters[:, 2].clamp(LEAST_ZERO, -LEAST_ZERO), 0.0)
-    of_zero = _cell(torch.zeros_like(k), away, trellis)
+    of_zero = _cell(torch.zeros_like(k), away, moves)
     at_zero = _between(*of_zero, width, tail).clamp(1e-5, 1 - 1e-5)
-    plain = _between(*_cell(k, away, trellis), width, tail)
+    plain = _between(*_cell(k, away, moves), width, tail)
     lifted = torch.sigmoid(torch.logit(at_zero) + zero)
     found = torch.where(k == 0, lifted, plain * (1.0 - lifted) / (1.0 - at_zero))
     return found * (1.0 - _FLOOR) + 0.25 * _FLOOR / torch.square(1.0 + k.abs().float())
 
 
-def _cell(k: Tensor, away: Tensor, trellis: bool) -> tuple[Tensor, Tensor]:
+def _cell(k: Tensor, away: Tensor, moves: Tensor | None) -> tuple[Tensor, Tensor]:
     """From where to where what is coded as k (n,) lies."""
-    if not trellis:
-        off = k.float() - (away % PHASES).float() / PHASES
+    off = k.float() - (away % PHASES).float() / PHASES
+    if moves is None:
         return off - 0.5, off + 0.5
     # Even multiples of the step, or odd ones and zero; mirrored, which changes no probability.
     m = k.abs().float()
     even, zero = away == 0, k == 0
     low = torch.where(even, 2 * m - 1, torch.where(zero, -0.5, (2 * m - 2).clamp_min(0.5)))
     high = torch.where(even, 2 * m + 1, torch.where(zero, 0.5, 2 * m))
-    return low, high
+    return torch.where(moves, low, off - 0.5), torch.where(moves, high, off + 0.5)
 
 
 def _between(low: Tensor, high: Tensor, width: Tensor, tail: Tensor) -> Tensor:
@@ -82,9 +83,11 @@ def blended(counts: Array, entry: int, trellis: bool = False) -> tuple[Array, in
     parameters = (NARROWEST + level[0] / WIDTHS, level[1], LEAST_ZERO + level[2] / ZEROS)
     k = torch.arange(-REACH, REACH + 1)
     of_all = torch.tensor([parameters], dtype=torch.float32).expand(len(k), 3)
-    shape = mass(k, torch.full_like(k, phase), of_all, trellis).double().numpy()
+    # Of a trellis' two quantisers; what else has these phases is the rarer.
+    moves = torch.full_like(k, trellis and phase <= 1, dtype=torch.bool)
+    shape = mass(k, torch.full_like(k, phase), of_all, moves).double().numpy()
     inside, total = counts[1:-1], counts.sum()
-    if trellis or phase % PHASES == 0:
+    if phase % PHASES == 0 or (trellis and phase == 1):
         inside = 0.5 * (inside + inside[::-1])
     found = inside + _SHAPE_WEIGHT * shape
     beyond = (counts[0] + counts[-1]) / (total + _SHAPE_WEIGHT)

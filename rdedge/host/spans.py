@@ -22,8 +22,25 @@ LEFT, ABOVE, CORNER, OPPOSITE, SECOND_LEFT, SECOND_ABOVE = range(1, 7)
 _ALIKE = (1, 2, 5)
 
 
-def series_spans(layout: Layout) -> tuple[Inputs | None, ...]:
-    """Of a window. A channel's first latent, its mean, has none: nothing foretells it."""
+def lag_of(layout: Layout, rows: Array) -> int:
+    """After how many latents those of a channel are most like themselves, by how large they are:
+    at least 3. rows: (n, L) int32 of a layout in the time domain.
+    """
+    loud = [np.log2(1.0 + np.abs(part.astype(np.float64))) for part in layout.split(rows)]
+    least, most = 3, max(4, min(part.shape[1] for part in loud) // 2)
+    together = np.zeros(most)
+    for part in loud:
+        part -= part.mean()
+        for lag in range(least, min(most, part.shape[1])):
+            together[lag] += (part[:, lag:] * part[:, :-lag]).mean()
+    return least + int(together[least:].argmax())
+
+
+def series_spans(layout: Layout, lag: int = 0) -> tuple[Inputs | None, ...]:
+    """Of a window. A channel's first latent, its mean, has none: nothing foretells it.
+
+    lag: after how many latents those of a channel repeat themselves; 0: they do not.
+    """
     found: list[Inputs | None] = []
     first = 0
     mixed: list[int] = []
@@ -34,6 +51,8 @@ def series_spans(layout: Layout) -> tuple[Inputs | None, ...]:
         found.append(None)
         for k in range(1, length):
             inputs = _back(first, k, 1)
+            if lag:
+                inputs += _repeats(first, k, lag)
             for channel in (before[-1:], before[-2:-1]):
                 inputs += [
                     tuple(_beside(0, at, k, side, 1, length) for at in channel) for side in _SIDES
@@ -45,6 +64,17 @@ def series_spans(layout: Layout) -> tuple[Inputs | None, ...]:
             mixed.append(first)
         first += length
     return tuple(found)
+
+
+def _repeats(first: int, k: int, lag: int) -> list[tuple[Span, ...]]:
+    """What stood at the same place of the periods before place k of a group; what followed it."""
+    inputs: list[tuple[Span, ...]] = []
+    for back, side in ((lag, 0), (lag, 1), (lag, 3), (2 * lag, 1), (3 * lag, 1)):
+        low, high = max(0, k - back - side), min(k - 1, k - back + side)
+        inputs.append(((0, first + low, high - low + 1),) if high >= low else ())
+    following = [k - back + 1 for back in range(lag, k + 2, lag)]
+    inputs.append(tuple((0, first + at, 1) for at in following if 0 <= at < k))
+    return inputs
 
 
 def image_spans(rows: Array) -> tuple[Inputs | None, ...]:

@@ -36,6 +36,11 @@ def encode(
             entry = n
         f, c = frequencies[entry], sum(frequencies[:entry])
         x = states[i % lanes]
+        if lanes == 1 and x < f:
+            likeliest = sum(frequencies[: frequencies.index(max(frequencies))])
+            slots = ((int(f"{y:016b}"[::-1], 2) + likeliest) % 2**16 for y in range(2**16))
+            states[0] = [y for y, slot in enumerate(slots) if c <= slot < c + f][x]
+            continue
         if x >= f << 47:
             words.append((x % 2**32).to_bytes(4, "little"))
             x >>= 32

@@ -31,8 +31,9 @@ class TrellisCase:
 def trellis_case(seed: int) -> TrellisCase:
     """The same for the same seed and version of NumPy."""
     one = case(seed)
-    latents = one.contexts.latents
-    one = replace(one, contexts=replace(one.contexts, taps=((),) * latents))
     rng = np.random.default_rng([seed, 1])
-    kinds = rng.choice([SCALED, NEAREST, EXACT], latents, p=[0.8, 0.1, 0.1]).astype(np.uint8)
+    kinds = rng.choice([SCALED, NEAREST, EXACT], one.contexts.latents, p=[0.7, 0.1, 0.2])
+    kinds = kinds.astype(np.uint8)
+    taps = [() if kinds[k] == SCALED else of for k, of in enumerate(one.contexts.taps)]
+    one = replace(one, contexts=replace(one.contexts, taps=tuple(taps)))
     return TrellisCase(one, EIGHT if rng.random() < 0.7 else FOUR, kinds)

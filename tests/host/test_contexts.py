@@ -152,7 +152,7 @@ def test_contexts_that_do_not_fit_the_bundle(series: Path, images: Path, tmp_pat
     bundle = export(series, tmp_path / "x.rdb")
     other = export(images, tmp_path / "y.rdb")
     members = dict(bundle.members) | {"contexts.bin": other.members["contexts.bin"]}
-    with pytest.raises(BundleError, match="a trellis, and latents that are predicted"):
+    with pytest.raises(BundleError, match="a trellis, and taps of latents"):
         Bundle.make(bundle.manifest, members)
     plain = dataclasses.replace(bundle.manifest, trellis=None)
     with pytest.raises(BundleError, match="contexts of"):
@@ -173,7 +173,8 @@ def test_probabilities_add_up() -> None:
         for level in ((0, 0, 0), (8, 1, 4), (20, 2, 8), (SIZES[0] - 1, 0, 2)):
             parameters = torch.tensor([[level[0] / 4 - 3.0, float(level[1]), level[2] * 0.75 - 3]])
             of_all = torch.full_like(k, away), parameters.expand(len(k), 3)
-            total = mass(k, *of_all, trellis).double().sum()
+            moves = torch.full_like(k, trellis, dtype=torch.bool)
+            total = mass(k, *of_all, moves).double().sum()
             assert float(total) == pytest.approx(1.0, abs=2e-3)
 
 

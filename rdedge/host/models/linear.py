@@ -4,6 +4,8 @@ Within a window every channel goes through the orthonormal DCT over time; where 
 that it pays, the channels go through a Karhunen-Loeve transform first. One quantiser step serves
 all, which is reverse water-filling. A channel that lives on a lattice (a sensor with few levels)
 may stay in the time domain: its whole numbers, less the level of the window, are coded as they are.
+Where values repeat themselves no coefficient is smaller than they are: then all channels stay in
+the time domain, quantised around a value that many are near to.
 
     x -> (x - mean) / unit -+-> less its mean in the window -> over channels -> over time -+-> y
                             +-> that mean, over channels, to the first coefficient -------+
@@ -13,7 +15,7 @@ The latents of a channel are a group whose first one is its mean; see host/class
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,8 @@ CLASSES, EXACT_CLASSES, BANDS = 16, 4, 32
 class LinearConfig:
     """Sizes of a `linear` for series. shape: (T, C).
 
-    exact: channels that are coded on their lattice. klt: whether the others are mixed.
+    exact: channels that are coded on their lattice. klt: whether the others are mixed. timed:
+    whether they stay in the time domain.
     """
 
     shape: tuple[int, ...]
@@ -41,6 +44,7 @@ class LinearConfig:
     klt: bool
     kind: str = "linear"
     patch: int = 1
+    timed: bool = field(default=False, kw_only=True)
 
     @property
     def latents(self) -> int:
@@ -54,7 +58,7 @@ class LinearConfig:
     @property
     def encoder_macs(self) -> int:
         t, c = self.shape[0], len(self.mixed)
-        return t * t * c + t * c * c * self.klt
+        return t * t * c * (not self.timed) + t * c * c * self.klt
 
     @property
     def decoder_macs(self) -> int:
@@ -66,11 +70,14 @@ class LinearConfig:
             "shape": list(self.shape),
             "exact": list(self.exact),
             "klt": self.klt,
+            **({"timed": True} if self.timed else {}),
         }
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> LinearConfig:
-        return LinearConfig(tuple(value["shape"]), tuple(value["exact"]), bool(value["klt"]))
+        timed = bool(value.get("timed", False))
+        shape, exact = tuple(value["shape"]), tuple(value["exact"])
+        return LinearConfig(shape, exact, bool(value["klt"]), timed=timed)
 
 
 class _Half(nn.Module):
@@ -89,12 +96,13 @@ class _Half(nn.Module):
         super().__init__()
         t, c, e = config.shape[0], len(config.mixed), len(config.exact)
         self.mixed, self.exact = list(config.mixed), list(config.exact)
-        self.time, self.channels, self.klt = t, c, config.klt
+        self.time, self.channels, self.klt, self.timed = t, c, config.klt, config.timed
         # Back from (mixed, exact) to the order of the source.
         self.order = [int(i) for i in np.argsort([*config.mixed, *config.exact])]
         self.register_buffer("mean", torch.zeros(c))
         self.register_buffer("unit", torch.ones(c))
-        self.register_buffer("basis", torch.from_numpy(dct(t)).float())
+        if not config.timed:
+            self.register_buffer("basis", torch.from_numpy(dct(t)).float())
         if config.klt:
             self.register_buffer("mix", torch.eye(c))
         if e:
@@ -124,8 +132,11 @@ class Encoder(_Half):
             if self.klt:
                 rest = self.mix.T @ rest
                 level = (self.mix * level).sum(dim=1).unsqueeze(2)
-            # The transform of a constant: sqrt(T) in the first coefficient.
-            parts.append((rest @ self.basis.T + level * self.basis.sum(dim=1)).flatten(1))
+            if self.timed:
+                parts.append((rest + level).flatten(1))
+            else:
+                # The transform of a constant: sqrt(T) in the first coefficient.
+                parts.append((rest @ self.basis.T + level * self.basis.sum(dim=1)).flatten(1))
         if self.exact:
             k = torch.round((x[:, :, self.exact] - self.origin) / self.lattice)
             level = torch.round(k.mean(dim=1, keepdim=True))
@@ -140,7 +151,9 @@ class Decoder(_Half):
         parts = []
         border = self.time * self.channels
         if self.mixed:
-            z = y_hat[:, :border].reshape(-1, self.channels, self.time) @ self.basis
+            z = y_hat[:, :border].reshape(-1, self.channels, self.time)
+            if not self.timed:
+                z = z @ self.basis
             if self.klt:
                 z = self.mix @ z
             parts.append(self.filtered(z).transpose(1, 2) * self.unit + self.mean)
@@ -162,16 +175,23 @@ class LinearSeries(Model):
         self.layout = layout(config)
 
     @torch.no_grad()
-    def start(self, x: Array, unit: Array, lattices: dict[int, tuple[float, float]]) -> None:
+    def start(
+        self,
+        x: Array,
+        unit: Array,
+        lattices: dict[int, tuple[float, float]],
+        origin: Array | None = None,
+    ) -> None:
         """Set the transform to training windows x: (N, T, C), without NaN.
 
         unit: (C,) raw units of one quantiser step. lattices: step and origin of exact channels.
+        origin: (C,), what is a latent of 0; None: the medians.
         """
         config = self.config
         mixed, exact = list(config.mixed), list(config.exact)
         rows = x.reshape(-1, x.shape[2]).astype(np.float64)
         # The median: what a few wild values cannot move.
-        mean = np.median(rows, axis=0)
+        mean = np.median(rows, axis=0) if origin is None else origin
         for half in self.halves:
             half.mean.copy_(torch.from_numpy(mean[mixed]))
             half.unit.copy_(torch.from_numpy(unit[mixed]))
@@ -188,12 +208,15 @@ class LinearSeries(Model):
 
 def layout(config: LinearConfig) -> Layout:
     """Groups: a mixed channel is its mean and its other coefficients, in bands that all channels
-    share; an exact one its level and its differences from it.
+    share; in the time domain its first value and the others; an exact one its level and its
+    differences from it.
     """
     t = config.shape[0]
     edges = np.unique(np.floor(np.geomspace(1, t, BANDS)).astype(np.int64))
     of = np.searchsorted(edges, np.arange(1, t), side="right") - 1
-    bands = [Band(symmetric=True) for _ in range(int(of.max(initial=-1)) + 1)]
+    if config.timed:
+        of = np.zeros(t - 1, np.int64)
+    bands = [Band(symmetric=not config.timed) for _ in range(int(of.max(initial=-1)) + 1)]
     groups: list[GroupLayout] = []
     classes: list[int] = []
     if config.mixed:
@@ -208,4 +231,4 @@ def layout(config: LinearConfig) -> Layout:
         place = np.append(len(bands) - 2, np.full(t, len(bands) - 1))
         groups.append(GroupLayout(place, np.full(t + 1, EXACT, np.uint8), len(classes)))
         classes.append(EXACT_CLASSES)
-    return Layout(tuple(bands), tuple(groups), tuple(classes), gains=True)
+    return Layout(tuple(bands), tuple(groups), tuple(classes), gains=True, timed=config.timed)
