@@ -19,6 +19,7 @@ from rdedge.codec.choice import Pick, cheapest, runs_of
 from rdedge.codec.fallbacks import Fallbacks, earned
 from rdedge.codec.measure import Measure
 from rdedge.codec.preprocess import refuse_non_finite
+from rdedge.codec.refine import MOST_SYMBOL, Refiner
 from rdedge.codec.tally import Tally
 from rdedge.errors import ConfigError, ShapeError
 from rdedge.format.constants import MAX_FALLBACK_VALUES, Stream
@@ -28,8 +29,6 @@ from rdedge.types import Array
 if TYPE_CHECKING:
     from rdedge.codec.encoder import Encoder
 
-# Latents within so many steps can be quantised.
-_MOST_SYMBOL = 2.0**31 - 2.0**8
 # A sample that costs more than this is not coded finer to save an entry in the table of runs.
 _SMALL_BITS = 4096.0
 
@@ -53,6 +52,18 @@ class _Batch:
     last: Array
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """A way to code a batch, within the bound. symbols, worst: of its learned samples, in their
+    order, (n, R * L) and (n,) distortions; residual: their stream, empty for none.
+    """
+
+    picks: list[Pick]
+    symbols: Array
+    worst: Array
+    residual: bytes = b""
+
+
 class Gate:
     """`always`, for one encoder; measure: with the decoder of its bundle, on this machine."""
 
@@ -70,6 +81,9 @@ class Gate:
         # Levels from the coarsest to the finest; rank r is level order[r].
         self.order = sorted(range(len(steps)), key=lambda level: -steps[level])
         self._start = self.order.index(0)
+        self.refiner = None
+        if encoder.manifest.residual:
+            self.refiner = Refiner(encoder, measure, self.order)
         self._spacing = math.log2(max(steps) / min(steps)) / max(len(steps) - 1, 1)
 
     def encode(
@@ -89,9 +103,9 @@ class Gate:
         refuse_non_finite(filled)
         batch = self._walk(x, filled)
         plans = [plan for plan in self._plans(batch) if plan is not None]
-        made = [(self._packet(batch, picks, streams, shape), picks) for picks in plans]
-        packet, picks = min(made, key=lambda one: len(one[0]))
-        self._count(batch, picks)
+        made = [(self._packet(batch, plan, streams, shape), plan) for plan in plans]
+        packet, plan = min(made, key=lambda one: len(one[0]))
+        self._count(plan)
         return packet
 
     def _walk(self, x: Array, filled: Array) -> _Batch:
@@ -170,7 +184,7 @@ class Gate:
         """Symbols at the level of this rank, and distortions, NaN where there are no symbols."""
         level = self.order[rank]
         step = self.encoder.manifest.levels[level].step
-        fine = batch.fits[which] < _MOST_SYMBOL * min(step, 1.0)
+        fine = batch.fits[which] < MOST_SYMBOL * min(step, 1.0)
         some = which[fine]
         symbols = np.zeros((len(which), batch.y.shape[1]), np.int32)
         values = np.full(len(which), np.nan)
@@ -180,9 +194,12 @@ class Gate:
             values[fine] = self.measure.learned(batch.x[some], symbols[fine], levels)
         return symbols, values
 
-    def _plans(self, batch: _Batch) -> list[list[Pick] | None]:
+    def _plans(self, batch: _Batch) -> list[_Plan | None]:
         """Ways to code the batch, each within the bound; the shortest packet wins."""
         n, learned = len(batch.x), batch.bits
+        prices = self._prices(batch)
+        if prices is not None:
+            learned = prices.min(axis=1)
         codecs = self.fallbacks.codecs
         levels = np.full((n, len(codecs)), -1, np.int64)
         bits = np.full((n, len(codecs)), np.inf)
@@ -199,8 +216,41 @@ class Gate:
             for i in worth[levels[worth, c] >= 0]:
                 data = codec.encode(batch.filled[i : i + 1], int(levels[i, c]))
                 bits[i, c] = 8.0 * len(data)
-        mixed = self._mixed(batch, levels, bits)
-        return [mixed, *(self._alone(batch, levels[:, c], c) for c in range(len(codecs)))]
+        plans = [self._alone(batch, levels[:, c], c) for c in range(len(codecs))]
+        if prices is not None:
+            plans.append(self._refined(batch, prices, levels, bits))
+        # The last, since it moves samples to other levels.
+        return [*plans, self._mixed(batch, levels, bits)]
+
+    def _prices(self, batch: _Batch) -> Array | None:
+        """What samples cost by level where a residual may be coded: (N, ranks) bits."""
+        if self.refiner is None:
+            return None
+        prices = self.refiner.prices(batch.x, batch.y, batch.fits, batch.grid)
+        held = np.flatnonzero(batch.ranks >= 0)
+        ranks = batch.ranks[held]
+        prices[held, ranks] = np.minimum(prices[held, ranks], batch.bits[held])
+        return prices
+
+    def _refined(self, batch: _Batch, prices: Array, levels: Array, bits: Array) -> _Plan | None:
+        """Each sample's cheapest, residuals among them; None where no step serves all of those."""
+        assert self.refiner is not None
+        options = cheapest(np.concatenate([prices, bits], axis=1))
+        learned = np.flatnonzero(options < len(self.order))
+        if not learned.size:
+            return None
+        at = np.array(self.order)[options[learned]]
+        symbols = np.empty((learned.size, batch.y.shape[1]), np.int32)
+        for level in np.unique(at):
+            which = at == level
+            some = batch.y[learned[which]]
+            symbols[which] = self.encoder.quantised(some, int(level), batch.grid)
+        found = self.refiner.together(batch.x[learned], symbols, at)
+        if found is None:
+            return None
+        residual, worst = found
+        picks = self._merged(batch, self._picks(options), levels)
+        return _Plan(picks, symbols, worst, residual)
 
     def _levels(self, batch: _Batch, which: Array, c: int) -> Array:
         some = batch.x[which]
@@ -210,7 +260,7 @@ class Gate:
 
         return self.fallbacks.codecs[c].levels(batch.filled[which], keeps)
 
-    def _alone(self, batch: _Batch, levels: Array, c: int) -> list[Pick] | None:
+    def _alone(self, batch: _Batch, levels: Array, c: int) -> _Plan | None:
         """All samples in one run of one fallback; None where that is out of the question."""
         if (levels < 0).any():
             return None
@@ -218,7 +268,7 @@ class Gate:
         level = codec.finest(levels)
         if not self._kept(batch, np.arange(len(levels)), c, level).all():
             return None
-        return [Pick(c + 1, level)] * len(levels)
+        return _Plan([Pick(c + 1, level)] * len(levels), batch.symbols[:0], batch.worst[:0])
 
     def _kept(self, batch: _Batch, which: Array, c: int, level: int) -> Array:
         """Whether samples keep the bound as one run of this fallback at this level."""
@@ -229,7 +279,7 @@ class Gate:
         x_hat = codec.decode(data, len(which), batch.x.shape[1:], level)
         return self.measure.keeps(self.measure.exactly(batch.x[which], x_hat))
 
-    def _mixed(self, batch: _Batch, levels: Array, bits: Array) -> list[Pick]:
+    def _mixed(self, batch: _Batch, levels: Array, bits: Array) -> _Plan:
         """Each sample's cheapest, neighbours alike where that saves more than it costs."""
         n, ranks = len(batch.x), len(self.order)
         cost = np.concatenate([np.full((n, ranks), np.inf), bits], axis=1)
@@ -238,7 +288,7 @@ class Gate:
         if n > 1 and held.size and batch.bits[held].mean() < _SMALL_BITS:
             for rank in range(1, ranks):
                 finer = held[(batch.ranks[held] < rank)]
-                finer = finer[batch.fits[finer] < _MOST_SYMBOL * self._least_step(rank)]
+                finer = finer[batch.fits[finer] < MOST_SYMBOL * self._least_step(rank)]
                 if finer.size:
                     level = self.order[rank]
                     symbols = self.encoder.quantised(batch.y[finer], level, batch.grid)
@@ -251,13 +301,19 @@ class Gate:
                 before = batch.ranks[moved].copy()
                 kept = self._try(batch, moved, rank)
                 options[moved[~kept]] = before[~kept]
-        picks = [
+        learned = options < ranks
+        picks = self._merged(batch, self._picks(options), levels)
+        return _Plan(picks, batch.symbols[learned], batch.worst[learned])
+
+    def _picks(self, options: Array) -> list[Pick]:
+        """Ranks, and after them fallbacks, as what a run says."""
+        ranks = len(self.order)
+        return [
             Pick(LEARNED, self.order[option])
             if option < ranks
             else Pick(int(option) - ranks + 1, 0)
             for option in options.tolist()
         ]
-        return self._merged(batch, picks, levels)
 
     def _least_step(self, rank: int) -> float:
         return min(self.encoder.manifest.levels[self.order[rank]].step, 1.0)
@@ -282,19 +338,19 @@ class Gate:
     def _packet(
         self,
         batch: _Batch,
-        picks: list[Pick],
+        plan: _Plan,
         streams: Mapping[Stream, bytes],
         shape: tuple[int, ...] | None,
     ) -> bytes:
-        runs = runs_of(picks)
+        runs = runs_of(plan.picks)
         found = dict(streams)
+        if plan.residual:
+            found[Stream.RESIDUAL] = plan.residual
         if any(run.codec != LEARNED for run in runs):
             found[Stream.FALLBACK] = self._stream(batch, runs)
-        learned = np.array([pick.codec == LEARNED for pick in picks])
-        symbols = batch.symbols[learned].reshape(-1)
         return self.encoder.symbol_codec.pack(
-            symbols,
-            len(picks),
+            plan.symbols.reshape(-1),
+            len(plan.picks),
             grid=batch.grid,
             shape=shape,
             streams=found,
@@ -313,15 +369,15 @@ class Gate:
             )
         return data
 
-    def _count(self, batch: _Batch, picks: list[Pick]) -> None:
-        tally = self.tally
-        tally.samples += len(picks)
-        learned = np.array([pick.codec == LEARNED for pick in picks])
-        if learned.any():
-            tally.add(batch.worst[learned], self.measure)
+    def _count(self, plan: _Plan) -> None:
+        tally, samples = self.tally, len(plan.picks)
+        tally.samples += samples
+        if plan.worst.size:
+            tally.add(plan.worst, self.measure)
         # Those of fallbacks were measured when their level was sought.
-        tally.measured += int((~learned).sum())
-        for pick in picks:
+        tally.measured += samples - len(plan.worst)
+        tally.residuals += bool(plan.residual)
+        for pick in plan.picks:
             if pick.codec == LEARNED:
                 tally.levels[pick.level] += 1
             else:

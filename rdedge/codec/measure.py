@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -96,19 +97,30 @@ class Measure:
         dtype of the source: all metrics grow with each value's error.
         """
         found = np.empty(len(x), np.float64)
-        for i, block in self.decoder.outputs(symbols, x.shape[1:], levels):
-            some = x[i : i + len(block)]
+        for at, low, high, good in self.ends(symbols, levels, x.shape[1:]):
+            some = x[at]
+            with np.errstate(all="ignore"):
+                upper = metrics.differences(some, high)
+                worst = np.where(np.abs(upper) >= np.abs(metrics.differences(some, low)), high, low)
+                values = self.exactly(some, worst)
+            found[at] = np.where(good, values, np.nan)
+        return found
+
+    def ends(
+        self, symbols: Array, levels: Array, shape: tuple[int, ...]
+    ) -> Iterator[tuple[slice, Array, Array, Array]]:
+        """What decoders may make of symbols, block by block: which samples, the lowest and the
+        highest of each value (n, *shape) in the dtype of the source, and (n,) whether the
+        reconstruction is numbers: what is not counts as none.
+        """
+        dtype = self.decoder.spec.dtype
+        for i, block in self.decoder.outputs(symbols, shape, levels):
             with np.errstate(all="ignore"):
                 wide = block.astype(np.float64)
                 slack = self.slack(wide)
                 low, high = (
-                    from_network(end.astype(np.float32), some.dtype.name)
+                    from_network(end.astype(np.float32), dtype)
                     for end in (wide - slack, wide + slack)
                 )
-                upper = metrics.differences(some, high)
-                worst = np.where(np.abs(upper) >= np.abs(metrics.differences(some, low)), high, low)
-                # What is no number at all counts as no reconstruction.
-                bad = ~np.isfinite(block).reshape(len(block), -1).all(axis=1)
-                found[i : i + len(block)] = self.exactly(some, worst)
-            found[i : i + len(block)][bad] = np.nan
-        return found
+            good: Array = np.all(np.isfinite(block).reshape(len(block), -1), axis=1)
+            yield slice(i, i + len(block)), low, high, good

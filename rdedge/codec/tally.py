@@ -19,7 +19,7 @@ from rdedge.types import Array, Bound
 class Tally:
     """What a gate has seen. measured: samples; over: of them, beyond the bound (with `sampled`, or
     with a bundle that names nothing lossless); worst: distortion; levels, fallbacks: samples by
-    level of the learned codec, by name of the fallback.
+    level of the learned codec, by name of the fallback; residuals: packets with one.
     """
 
     samples: int = 0
@@ -28,6 +28,7 @@ class Tally:
     worst: float | None = None
     levels: Counter[int] = field(default_factory=Counter)
     fallbacks: Counter[str] = field(default_factory=Counter)
+    residuals: int = 0
 
     def add(self, values: Array, measure: Measure) -> None:
         """Count measured distortions (n,)."""
@@ -56,6 +57,7 @@ class Tally:
             "worst": self.worst,
             "levels": {str(level): n for level, n in sorted(self.levels.items())},
             "fallbacks": dict(sorted(self.fallbacks.items())),
+            "residuals": self.residuals,
         }
 
 

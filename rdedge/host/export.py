@@ -25,7 +25,7 @@ from rdedge.host.datasets import Basis, load_again
 from rdedge.host.entropy import Entropy, coded_entropy, fit_entropy, members_of, recounted
 from rdedge.host.fit import Latents
 from rdedge.host.graphs import to_onnx
-from rdedge.host.levels import fallbacks, ladder
+from rdedge.host.levels import fallbacks, ladder, residual_step
 from rdedge.host.lower import lower, refuse_cost, refuse_precision, refuse_shapes
 from rdedge.host.models.base import Model, parameters
 from rdedge.host.proof import coders, latents_of_graph, measure, parity
@@ -214,6 +214,7 @@ class Draft:
             manifest,
             levels=ladder(manifest.levels[0].step, recipe.gate),
             fallbacks=fallbacks(spec, bound, scale, parts.train, recipe.gate),
+            residual=residual_step(spec, bound),
         )
         if entropy is None:
             encoder, _ = coders(_unfitted(manifest, members))
