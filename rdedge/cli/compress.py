@@ -34,7 +34,7 @@ from rdedge.cli.pipes import binary, say
     "--margin",
     type=click.FloatRange(min=0.0, max=1.0),
     help="What other decoders may make of a value, in standard deviations of the training data.  "
-    "[default: what the bundle says]",
+    "[default: what rdedge check measured here, else the recipe's limit]",
 )
 @click.option("--digest", is_flag=True, help="Let packets say what they come back as.")
 @click.option("--backend", help="What runs the graph: onnxruntime.")
@@ -87,6 +87,13 @@ def command(
         margin=margin,
         digest=digest,
     )
+    unsure = encoder.margin is not None and not encoder.margin.verified
+    if unsure and encoder.mode == "always" and not quiet:
+        assert encoder.margin is not None
+        say(
+            f"gate: {encoder.margin.source}, {encoder.margin.deviations:g} standard deviations, is "
+            f"subtracted from the bound; rdedge check {bundle} may find less"
+        )
     if "-" in inputs:
         if len(inputs) > 1:
             raise click.UsageError("stdin cannot be mixed with files")

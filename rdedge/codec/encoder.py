@@ -11,7 +11,7 @@ import numpy as np
 from rdedge.bundle.bundle import Bundle
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.gate import Gate
-from rdedge.codec.measure import Measure, stored_margin
+from rdedge.codec.measure import Margin, Measure, margin_for
 from rdedge.codec.preprocess import (
     BLOCK_ELEMENTS,
     enlarge,
@@ -41,7 +41,8 @@ class Encoder:
     says: "always" measures every sample and sends nothing that misses the bound; "sampled"
     measures a share of them, says what it found (tally), and promises nothing. margin: what the
     reconstructions of another decoder may differ by, in standard deviations of the training data;
-    None for what the bundle says. digest: whether packets say what they come back as.
+    None for what `rdedge check` measured here, else the bundle's own limit. digest: whether packets
+    say what they come back as.
 
     Raises BundleError for a device's part where the gate or the digest needs a decoder;
     MissingError for a fallback codec that cannot run here.
@@ -70,13 +71,18 @@ class Encoder:
         ]
         self.mode = mode_of(self.bundle, gate)
         self.tally = Tally()
+        # What is left for the decoders of others, where anything is measured.
+        self.margin: Margin | None = None
         self._gate: Gate | None = None
         self._sampler: Sampler | None = None
         self._digest: Measure | None = None
         if self.mode != "never" or digest:
             self.bundle.require_whole(f"gate = {self.mode}" if self.mode != "never" else "a digest")
             decoder = Decoder(self.bundle, backend=backend, coder=coder, threads=threads)
-            measure = Measure(decoder, stored_margin(self.bundle) if margin is None else margin)
+            self.margin = Margin(margin or 0.0, "as it was asked for", margin is not None)
+            if margin is None:
+                self.margin = margin_for(self.bundle, decoder.runner.name)
+            measure = Measure(decoder, self.margin.deviations)
             self._digest = measure if digest else None
             if self.mode == "always":
                 self._gate = Gate(self, measure, self.tally)

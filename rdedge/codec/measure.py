@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from rdedge.bundle.recipe import Recipe
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.digest import write_digest
 from rdedge.codec.preprocess import from_network
+from rdedge.engine import margins
 from rdedge.errors import BundleError, ConfigError
 from rdedge.format.constants import Stream
 from rdedge.format.packet import read_packet
@@ -24,29 +25,49 @@ _OF_VALUE = 2.0**-20
 # Below this a deviation is none.
 _LEAST_DEVIATION = 1e-30
 _MOST_MARGIN = 1.0
+# A few samples were measured, and others may differ more; another processor rounds otherwise.
+_OF_MEASURED = 4.0
+_LEAST_MARGIN = 2.0**-16
 # Decibels that half the step gains.
 _PSNR_OCTAVE = 20.0 * math.log10(2.0)
 
 
-def stored_margin(bundle: Bundle) -> float:
-    """What two decoders may differ by, in standard deviations of the training data: what the
-    scorecard says was measured, else the limit of the bundle's recipe.
+@dataclass(frozen=True)
+class Margin:
+    """What another decoder may make of a value. deviations: in standard deviations of the training
+    data; source: where that is from, for people; verified: whether `rdedge check` measured it of
+    this decoder on this machine.
     """
-    measured = bundle.scorecard.get("margin")
-    if measured is not None:
-        if not isinstance(measured, int | float) or not 0 <= measured <= _MOST_MARGIN:
-            raise BundleError(f"a margin of {measured!r:.40}", expected=f"0 to {_MOST_MARGIN:g}")
-        return float(measured)
+
+    deviations: float
+    source: str
+    verified: bool
+
+
+def margin_for(bundle: Bundle, decoder: str) -> Margin:
+    """The margin for a decoder (Runner.name): some times what `rdedge check` measured here, else
+    the limit of the bundle's recipe. Raises BundleError.
+    """
     try:
-        return config.build(bundle.recipe, Recipe, "recipe.json").parity.max_output_difference
+        limit = config.build(bundle.recipe, Recipe, "recipe.json").parity.max_output_difference
     except ConfigError as error:
         raise BundleError(f"recipe.json is damaged: {error}", do="export it again") from error
+    try:
+        found = margins.measured(margins.load(bundle.manifest.identity), decoder)
+        why = "rdedge check has not measured this decoder on this machine"
+    except ConfigError as error:
+        found, why = None, f"what rdedge check measured cannot be read: {error}"
+    if found is None or _OF_MEASURED * found > _MOST_MARGIN:
+        return Margin(limit, f"{why}: the recipe's limit", False)
+    # Never more than the recipe allows, unless it was seen to differ by that.
+    least = max(min(_OF_MEASURED * found, max(limit, found)), _LEAST_MARGIN)
+    return Margin(least, "rdedge check measured it on this machine", True)
 
 
 class Measure:
     """The declared metric of single samples, and whether each keeps the bound.
 
-    margin: in standard deviations, see stored_margin.
+    margin: in standard deviations, see margin_for.
     """
 
     def __init__(self, decoder: Decoder, margin: float) -> None:
