@@ -37,7 +37,8 @@ _SMALL_BITS = 4096.0
 class _Batch:
     """x: as it came; filled: without NaN; symbols: (N, R * L) of the rank that each holds; ranks:
     of the coarsest level that keeps the bound, -1 for none; bits, worst: what it costs and its
-    distortion there; y: latents, fits: their largest; last: distortions last measured.
+    distortion there; y: latents, fits: their largest; last: distortions last measured; missed: (N,)
+    whether the learned codec cannot keep the bound at all.
     """
 
     x: Array
@@ -50,6 +51,7 @@ class _Batch:
     bits: Array
     worst: Array
     last: Array
+    missed: Array
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Gate:
         plans = [plan for plan in self._plans(batch) if plan is not None]
         made = [(self._packet(batch, plan, streams, shape), plan) for plan in plans]
         packet, plan = min(made, key=lambda one: len(one[0]))
-        self._count(plan)
+        self._count(batch, plan)
         return packet
 
     def _walk(self, x: Array, filled: Array) -> _Batch:
@@ -133,6 +135,7 @@ class Gate:
             np.full(n, np.inf),
             np.full(n, np.nan),
             np.full(n, np.nan),
+            np.zeros(n, bool),
         )
         self._search(batch)
         held = batch.ranks >= 0
@@ -203,7 +206,8 @@ class Gate:
         codecs = self.fallbacks.codecs
         levels = np.full((n, len(codecs)), -1, np.int64)
         bits = np.full((n, len(codecs)), np.inf)
-        missed = ~np.isfinite(learned)
+        missed = batch.missed
+        missed[:] = ~np.isfinite(learned)
         for c, codec in enumerate(codecs):
             guesses = np.array([codec.guess(one[None]) for one in batch.filled])
             worth = np.flatnonzero((guesses < learned) | missed)
@@ -369,7 +373,7 @@ class Gate:
             )
         return data
 
-    def _count(self, plan: _Plan) -> None:
+    def _count(self, batch: _Batch, plan: _Plan) -> None:
         tally, samples = self.tally, len(plan.picks)
         tally.samples += samples
         if plan.worst.size:
@@ -377,8 +381,10 @@ class Gate:
         # Those of fallbacks were measured when their level was sought.
         tally.measured += samples - len(plan.worst)
         tally.residuals += bool(plan.residual)
-        for pick in plan.picks:
+        for pick, missed in zip(plan.picks, batch.missed.tolist(), strict=True):
             if pick.codec == LEARNED:
                 tally.levels[pick.level] += 1
             else:
-                tally.fallbacks[self.fallbacks.codecs[pick.codec - 1].name] += 1
+                codec = self.fallbacks.codecs[pick.codec - 1]
+                tally.fallbacks[codec.name] += 1
+                tally.unmet += missed and codec.exact

@@ -112,6 +112,9 @@ def test_a_bound_below_the_datas_precision_is_kept_without_loss(series_bundle: B
     names = [promise.fallbacks.codecs[run.codec - 1].name for run in packet.runs]
     assert names == ["zstd"]
     assert promise.encoder.tally.fallbacks["zstd"] == 2
+    assert promise.encoder.tally.unmet == 2
+    said = promise.encoder.tally.line(promise.manifest.bound)
+    assert "no level keeps it for 2, which are sent without loss" in said
 
 
 def test_a_level_is_what_its_step_says(series_bundle: Bundle) -> None:
