@@ -36,7 +36,11 @@ from rdedge.cli.pipes import binary, say
     help="What other decoders may make of a value, in standard deviations of the training data.  "
     "[default: what rdedge check measured here, else the recipe's limit]",
 )
-@click.option("--digest", is_flag=True, help="Let packets say what they come back as.")
+@click.option(
+    "--digest",
+    is_flag=True,
+    help="Let packets say what they come back as, and with what distortion.",
+)
 @click.option("--backend", help="What runs the graph: onnxruntime.")
 @click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
 @click.option("-f", "--force", is_flag=True, help="Replace a container that is there.")

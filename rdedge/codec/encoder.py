@@ -42,7 +42,7 @@ class Encoder:
     measures a share of them, says what it found (tally), and promises nothing. margin: what the
     reconstructions of another decoder may differ by, in standard deviations of the training data;
     None for what `rdedge check` measured here, else the bundle's own limit. digest: whether packets
-    say what they come back as.
+    say what they come back as, and with what distortion.
 
     Raises BundleError for a device's part where the gate or the digest needs a decoder;
     MissingError for a fallback codec that cannot run here.
@@ -101,8 +101,9 @@ class Encoder:
         dtype, ValueRangeError for infinity, NaN in what is no series, and values beyond what can
         be coded.
         """
-        packet = self._encode(self.checked(x), streams, level)
-        return packet if self._digest is None else self._digest.with_digest(packet)
+        x = self.checked(x)
+        packet = self._encode(x, streams, level)
+        return packet if self._digest is None else self._digest.with_digest(packet, x)
 
     def _encode(self, x: Array, streams: Mapping[Stream, bytes] | None, level: int) -> bytes:
         self._refuse_level(level)
@@ -145,17 +146,22 @@ class Encoder:
             y[i : i + rows] = self.runner.run(to_network(x[i : i + rows])).reshape(-1, latents)
         return y
 
-    def quantised(self, y: Array, level: int, grid: tuple[int, ...] = ()) -> Array:
+    def quantised(
+        self, y: Array, level: int, grid: tuple[int, ...] = (), factor: float = 1.0
+    ) -> Array:
         """Latents (N, R * L) float32 whose rows lie so -> symbols of that shape.
 
+        factor: of the weight of a bit, where the manifest has one.
         Raises ValueRangeError.
         """
         symbols = np.empty(y.shape, np.int32)
-        self._fill(y.reshape(-1), symbols, level, grid)
+        self._fill(y.reshape(-1), symbols, level, grid, factor)
         return symbols
 
-    def _fill(self, y: Array, symbols: Array, level: int, grid: tuple[int, ...]) -> None:
-        quantiser, weight = self._quantisers[level], self.manifest.rate_weight
+    def _fill(
+        self, y: Array, symbols: Array, level: int, grid: tuple[int, ...], factor: float = 1.0
+    ) -> None:
+        quantiser, weight = self._quantisers[level], factor * self.manifest.rate_weight
         flat = symbols.reshape(-1)
         quantiser(y, flat)
         if weight or self.manifest.trellis is not None:

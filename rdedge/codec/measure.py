@@ -17,6 +17,7 @@ from rdedge.codec.preprocess import from_network
 from rdedge.engine import margins
 from rdedge.errors import BundleError, ConfigError
 from rdedge.format.constants import Stream
+from rdedge.format.measured import write_measured
 from rdedge.format.packet import read_packet
 from rdedge.types import Array
 
@@ -82,13 +83,20 @@ class Measure:
         found: Array = self._margin + np.abs(x_hat) * _OF_VALUE
         return found
 
-    def with_digest(self, data: bytes) -> bytes:
-        """A packet as it is, and what this machine decodes it to."""
+    def with_digest(self, data: bytes, x: Array) -> bytes:
+        """A packet of x (N, *shape), and with it what this machine decodes it to and how far that
+        lies from x at worst.
+        """
         packet, _ = read_packet(data)
         x_hat = self.decoder.decode_packet(packet)
         slack = self.slack(np.nan_to_num(x_hat.astype(np.float64)))
         digest = write_digest(x_hat, self.scale, slack)
-        return replace(packet, streams={**packet.streams, Stream.DIGEST: digest}).to_bytes()
+        each = self.exactly(x, x_hat)
+        worst = float(each.min() if self.bound.is_minimum else each.max())
+        # No number: two infinities were compared, which is as far as can be.
+        worst = worst if worst >= 0.0 else 0.0 if self.bound.is_minimum else math.inf
+        more = {Stream.DIGEST: digest, Stream.MEASURED: write_measured(worst)}
+        return replace(packet, streams={**packet.streams, **more}).to_bytes()
 
     def keeps(self, values: Array) -> Array:
         """Which distortions (n,) keep the bound; NaN never does."""

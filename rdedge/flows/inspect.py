@@ -7,12 +7,14 @@ from typing import Any
 
 from rdedge.bundle.bundle import Bundle
 from rdedge.bundle.lines import LineBundle, open_bundle
+from rdedge.canonical import finite
 from rdedge.engine import margins
 from rdedge.errors import ConfigError, FormatError, SourceError
 from rdedge.flows.lines import inspect_lines
-from rdedge.format.constants import CONTAINER_HEAD, ENVELOPE_MAGIC, PACKET_MAGIC
+from rdedge.format.constants import CONTAINER_HEAD, ENVELOPE_MAGIC, PACKET_MAGIC, Stream
 from rdedge.format.container import Container
 from rdedge.format.envelope import Envelope, read_envelope
+from rdedge.format.measured import read_measured
 from rdedge.format.packet import LEARNED, Packet, read_packet
 
 # Runs of a packet that are shown.
@@ -121,6 +123,7 @@ def _packets(data: bytes) -> list[dict[str, Any]]:
 
 
 def _packet(packet: Packet) -> dict[str, Any]:
+    measured = packet.streams.get(Stream.MEASURED)
     return {
         "codec_key": packet.codec_key.hex(),
         "samples": packet.sample_count,
@@ -128,6 +131,7 @@ def _packet(packet: Packet) -> dict[str, Any]:
         "shape": None if packet.shape is None else list(packet.shape),
         "lanes": packet.lanes,
         "gated": packet.gated,
+        "measured": None if measured is None else finite(read_measured(measured)),
         "runs": [vars(run) for run in packet.runs[:_RUNS]],
         "more_runs": max(0, len(packet.runs) - _RUNS),
         "streams": {kind.name.lower(): len(data) for kind, data in packet.streams.items()},

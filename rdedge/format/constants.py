@@ -68,6 +68,7 @@ class Stream(IntEnum):
     LINES = 8
     DIGEST = 32
     TIMES = 33
+    MEASURED = 34
 
 
 class Field(IntEnum):

@@ -19,6 +19,7 @@ from rdedge.bundle.fallback import Fallback
 from rdedge.codec import Decoder, Encoder
 from rdedge.errors import BundleError, ConfigError, MissingError, ShapeError, ValueRangeError
 from rdedge.format.constants import Stream
+from rdedge.format.measured import read_measured
 from rdedge.format.packet import LEARNED, read_packet
 from rdedge.types import Bound
 from tests.codec.promises import CASES, KINDS, MANY, Promise, odd, of_dtype, with_bound
@@ -187,7 +188,12 @@ def test_a_digest_is_held_against_what_comes_back(series_bundle: Bundle, bundle:
             packet = read_packet(data)[0]
             assert len(packet.streams[Stream.DIGEST]) <= 12
             decoder = Decoder(codec, coder="numpy")
-            decoder.decode(data)
+            x_hat = decoder.decode(data)
+            manifest = codec.manifest
+            each = metrics.per_sample(manifest.bound.metric, samples, x_hat, manifest.scale)
+            measured = read_measured(packet.streams[Stream.MEASURED])
+            assert measured == pytest.approx(each.max(), rel=1e-4)
+            assert gate == "never" or measured <= manifest.bound.value
             assert (decoder.digests, decoder.mismatches) == (1, 0)
             digest = packet.streams[Stream.DIGEST]
             other = digest[:-1] + bytes([digest[-1] ^ 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ from rdedge.errors import (
 from rdedge.format.container import Container
 from rdedge.format.envelope import read_envelope
 from rdedge.format.mask import read_mask
+from rdedge.format.measured import read_measured
 from rdedge.format.packet import read_packet
 from rdedge.format.times import read_times
 from rdedge.metrics import Scale
@@ -445,7 +447,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
                 else [build.stream(kind, b""), build.PLAIN]
             ),
         )
-        for kind in (1, 3, 9, 31, 34, 63)
+        for kind in (1, 3, 9, 31, 35, 63)
     ],
     ("packet", "`latents`, `escapes`, `residual` or lanes"): [
         *[
@@ -519,6 +521,12 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         digest("an exponent of 1001", FormatError, varint(2002) + bytes(9), np.float32),
         digest("7 bytes of floats", FormatError, bytes(9), np.float32),
         digest("9 bytes of floats", FormatError, bytes(11), np.float32),
+    ],
+    ("measured", "anything but"): [
+        Fault(f"measured {data.hex()}", FormatError, partial(read_measured, data))
+        for data in map(
+            bytes.fromhex, ("", "000080", "0000803f00", "0000c07f", "000080bf", "00000080")
+        )
     ],
     ("mask", "no length"): [
         mask("no length", []),
