@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Tag, length and head of the stream.
 _FRAME_BITS = 24.0
 # Latents within so many steps can be quantised.
-MOST_SYMBOL = 2.0**31 - 2.0**8
+MOST_SYMBOL = 2.0**30 - 2.0**10
 
 
 @dataclass(frozen=True)

@@ -246,3 +246,13 @@ def test_the_command_gates(
     assert "71 of 71 samples measured, all keep nrmse" in capsys.readouterr().err
     assert cli(["inspect", target]) == 0
     assert "gated: yes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("far", [29.5, 30.0, 30.5, 31.5])
+def test_latents_at_the_end_of_what_symbols_hold(series_bundle: Bundle, far: float) -> None:
+    """Where a trellis or the integers end, a sample falls back and nothing is raised."""
+    promise = Promise(series_bundle)
+    x = np.nan_to_num(plant.rows(plant.WINDOW, seed=3)).reshape(1, plant.WINDOW, -1)
+    step = min(level.step for level in series_bundle.manifest.levels)
+    y = np.abs(promise.encoder.latents(x)).max()
+    promise.holds((x * (2.0**far * step / y)).astype(np.float32))
