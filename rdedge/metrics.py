@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdedge.errors import ConfigError, ShapeError
-from rdedge.types import Array
+from rdedge.types import Array, Bound
 
 Floats = NDArray[np.float64]
 
@@ -176,6 +176,37 @@ def mean(
     else:
         statistic = np.atleast_1d(np.average(values, weights=weights))
     return float(metric(name).finish(statistic, scale)[0])
+
+
+def reached(
+    bound: Bound, x: Array | Sequence[Array], x_hat: Array | Sequence[Array], scale: Scale
+) -> float:
+    """The figure that is held against a bound: the mean, or with a share of samples the distortion
+    that this share of them keeps. x, x_hat: as for mean.
+    """
+    if not bound.share:
+        return mean(bound.metric, x, x_hat, scale)
+    each = np.sort(every(bound.metric, x, x_hat, scale))
+    worst_last = each[::-1] if bound.is_minimum else each
+    return float(worst_last[math.ceil(bound.share * len(each)) - 1])
+
+
+def every(
+    name: str, x: Array | Sequence[Array], x_hat: Array | Sequence[Array], scale: Scale
+) -> Floats:
+    """The distortion of each sample of several arrays, one after the other."""
+    if isinstance(x, np.ndarray) and isinstance(x_hat, np.ndarray):
+        x, x_hat = [x], [x_hat]
+    return np.concatenate([per_sample(name, a, b, scale) for a, b in zip(x, x_hat, strict=True)])
+
+
+def share_within(
+    bound: Bound, x: Array | Sequence[Array], x_hat: Array | Sequence[Array], scale: Scale
+) -> float:
+    """The share of samples that keep a bound, each by itself."""
+    each = every(bound.metric, x, x_hat, scale)
+    kept = each >= bound.value if bound.is_minimum else each <= bound.value
+    return float(kept.mean())
 
 
 def mse_for(name: str, value: float, scale: Scale) -> float:

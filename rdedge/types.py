@@ -33,6 +33,10 @@ DTYPES = (
     "float64",
 )
 
+# What training aims at where a bound is for every sample: that so many keep it without a second
+# try. The rest is the gate's.
+BOUNDS = {"mean": 0.0, "every": 0.95}
+
 # The limits that FORMAT.md, section 1, sets to the shape of a sample.
 MAX_AXES = 4
 MAX_AXIS = 1 << 24
@@ -142,10 +146,14 @@ def _dims(shape: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class Bound:
-    """A limit on a distortion, in the metric's own unit; it knows its direction."""
+    """A limit on a distortion, in the metric's own unit; it knows its direction.
+
+    share: of samples that are to keep it, each by itself; 0: their mean is.
+    """
 
     metric: str
     value: float
+    share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.metric not in METRIC_IS_MINIMUM:
@@ -158,6 +166,8 @@ class Bound:
             raise ConfigError(
                 f"a {self.metric} bound of {self.value}", expected="a positive finite number"
             )
+        if not 0.0 <= self.share < 1.0:
+            raise ConfigError(f"a bound for a share of {self.share}", expected="0 to less than 1")
 
     @property
     def is_minimum(self) -> bool:
@@ -171,4 +181,10 @@ class Bound:
         return distortion <= self.value
 
     def __str__(self) -> str:
-        return f"{self.metric} {'>=' if self.is_minimum else '<='} {self.value:g}"
+        share = f" in {100 * self.share:g} % of samples" if self.share else ""
+        return f"{self.metric} {'>=' if self.is_minimum else '<='} {self.value:g}{share}"
+
+    def to_json(self) -> dict[str, str | float]:
+        """As run.json and scorecard.json have it."""
+        share = {"share": float(self.share)} if self.share else {}
+        return {"metric": self.metric, "value": float(self.value), **share}

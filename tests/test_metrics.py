@@ -10,7 +10,7 @@ import pytest
 from rdedge import metrics
 from rdedge.errors import ConfigError, ShapeError
 from rdedge.metrics import METRICS, Scale, mse_for
-from rdedge.types import METRIC_IS_MINIMUM
+from rdedge.types import METRIC_IS_MINIMUM, Bound
 
 X = np.array([[0, 10, 20, 30], [1, 1, 1, 1]], np.uint8)
 # Errors of 1, -1, 3, -3 and of 0, 0, 0, 2.
@@ -221,3 +221,22 @@ def test_the_spread_of_channels_is_that_of_their_mean_square():
     assert metrics.mean("nrmse", x, x_hat, CHANNELS) == pytest.approx(0.1)
     mse = metrics.mean("mse", x, x_hat, CHANNELS)
     assert mse_for("nrmse", 0.1, CHANNELS) == pytest.approx(mse)
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr"])
+def test_a_share_of_samples_is_held_against_the_bound(name):
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 1, (40, 3))
+    x_hat = x + rng.normal(0, 1, (40, 1)) * rng.normal(0, 1, (40, 3))
+    scale = metrics.Scale.of(x)
+    each = metrics.per_sample(name, x, x_hat, scale)
+    for share in (0.05, 0.5, 0.9, 0.95):
+        bound = Bound(name, 1.0, share)
+        reached = metrics.reached(bound, [x[:7], x[7:]], [x_hat[:7], x_hat[7:]], scale)
+        kept = each >= reached if bound.is_minimum else each <= reached
+        assert kept.sum() == round(share * 40)
+        assert metrics.share_within(Bound(name, reached), x, x_hat, scale) == share
+    whole = metrics.reached(Bound(name, 1.0), x, x_hat, scale)
+    assert whole == metrics.mean(name, x, x_hat, scale)
+    with pytest.raises(ConfigError, match="share"):
+        Bound(name, 1.0, 1.0)

@@ -20,6 +20,8 @@ FORMAT_VERSION = 1
 MAX_LEVELS = 256
 MAX_PATCH = 256
 MAX_RATE_WEIGHT = 1e6
+# The largest step of integers' residuals: every whole number up to it is a float32.
+MAX_WHOLE_STEP = 1 << 24
 # What only a server needs; what a device without it can no longer do: decode, and so measure the
 # distortion of what it sends, which keeps its packets from ever being gated (FORMAT.md, section 1).
 SERVER_MEMBERS = ("decoder.onnx", "reference/outputs.npy")
@@ -78,7 +80,8 @@ class Manifest:
     SCALED latents (section 4.7), None: each by itself. scale: of psnr and nrmse.
     bound: the mean bound that it was trained for. levels: operating points, the one trained for
     first.
-    fallbacks: codecs that a run may name in place of the learned one, by position from 1. members:
+    fallbacks: codecs that a run may name in place of the learned one, by position from 1.
+    residual: step of residuals (FORMAT.md, section 4.9), float32 in raw units; 0: none. members:
     all others of the whole bundle. absent: those of them that a device's part is without.
     """
 
@@ -102,6 +105,7 @@ class Manifest:
     fallbacks: tuple[Fallback, ...] = ()
     rate_weight: float = 0.0
     trellis: Trellis | None = None
+    residual: float = 0.0
 
     @property
     def cannot(self) -> tuple[str, ...]:
@@ -130,6 +134,7 @@ class Manifest:
                 **part,
                 **_fallbacks(self),
                 **_trellis(self),
+                **_residual(self),
                 "format": FORMAT_VERSION,
                 "model": self.model,
                 "sample": _sample(self.sample),
@@ -173,6 +178,7 @@ class Manifest:
                 for name, member in value.pop("members").items()
             }
             spec = SampleSpec(sample["kind"], tuple(sample["shape"]), sample["dtype"])
+            residual = _step(value.pop("residual")) if "residual" in value else 0.0
             absent = tuple(value.pop("absent", ()))
             value.pop("cannot", None)
             states = value.pop("trellis", None)
@@ -183,7 +189,7 @@ class Manifest:
             if not all(isinstance(name, str) for name in value["columns"]):
                 raise ValueError(f"columns {value['columns']!r:.80}")
             rest = config.build(value, _Rest, "manifest.json")
-            manifest = rest.with_parts(spec, levels, fallbacks, members, absent, trellis)
+            manifest = rest.with_parts(spec, levels, fallbacks, members, absent, trellis, residual)
         except BundleError:
             raise
         except (
@@ -219,6 +225,7 @@ class Manifest:
             and HASH.fullmatch(self.identity)
             and all(type(d) is int for d in self.sample.shape)
             and 1 <= self.patch <= (MAX_PATCH if self.sample.kind == "image" else 1)
+            and self._residual_fits()
             and self._columns_fit()
             and self._scale_fits()
             and min(*vars(self.encoder).values(), *vars(self.decoder).values()) >= 0
@@ -230,6 +237,13 @@ class Manifest:
                 expected="what FORMAT.md section 5 allows",
                 do="export the bundle again",
             )
+
+    def _residual_fits(self) -> bool:
+        """Whether the step of residuals, if there is one, is such a number; of integers whole."""
+        step = self.residual
+        if np.issubdtype(np.dtype(self.sample.dtype), np.integer):
+            return step.is_integer() and 0 <= step <= MAX_WHOLE_STEP
+        return step == 0 or 1e-37 < step < 1e37
 
     def _columns_fit(self) -> bool:
         """Whether the columns are those of a series, each with a name of its own, or none."""
@@ -273,6 +287,7 @@ class _Rest:
         members: dict[str, Member],
         absent: tuple[str, ...],
         trellis: Trellis | None,
+        residual: float,
     ) -> Manifest:
         return Manifest(
             sample=sample,
@@ -281,6 +296,7 @@ class _Rest:
             members=members,
             absent=absent,
             trellis=trellis,
+            residual=residual,
             **vars(self),
         )
 
@@ -298,6 +314,19 @@ def _trellis(manifest: Manifest) -> dict[str, Any]:
     return {"trellis": [list(pair) for pair in manifest.trellis.transitions]}
 
 
+def _residual(manifest: Manifest) -> dict[str, Any]:
+    """The same of the step of residuals."""
+    step = float(np.float32(manifest.residual))
+    return {"residual": {"step": step.hex()}} if step else {}
+
+
+def _step(value: dict[str, str]) -> float:
+    """Undo _residual. Raises ValueError."""
+    if set(value) != {"step"} or not isinstance(value["step"], str):
+        raise ValueError(f"a residual {value!r:.80}")
+    return float.fromhex(value["step"])
+
+
 def _sample(spec: SampleSpec) -> dict[str, Any]:
     return {"kind": spec.kind, "shape": list(spec.shape), "dtype": spec.dtype}
 
@@ -313,6 +342,7 @@ def identity_of(manifest: Manifest) -> str:
             {
                 **_fallbacks(manifest),
                 **_trellis(manifest),
+                **_residual(manifest),
                 **contexts,
                 "format": FORMAT_VERSION,
                 "sample": _sample(manifest.sample),

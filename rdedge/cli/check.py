@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -46,7 +47,7 @@ def command(
     from rdedge.bundle.lines import LineBundle, open_bundle
     from rdedge.bundle.signature import trusted_keys
     from rdedge.cli import lines
-    from rdedge.flows.check import check, samples_from
+    from rdedge.flows.check import check, keep_margin, samples_from
     from rdedge.flows.lines import check_lines
 
     opened = open_bundle(bundle, None if trusted is None else trusted_keys(trusted))
@@ -56,6 +57,8 @@ def command(
     else:
         x = None if data is None else samples_from(data, opened, key)
         found = check(opened, x, backends or None)
+        kept = keep_margin(opened, found)
+        found = replace(found, notes=(*found.notes, kept))
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=1))
     else:
@@ -67,11 +70,10 @@ def command(
                 f"between the decoders here and the bundle's own, reconstructions differ by at "
                 f"most {found.margin:.3g}, in the units of the data"
             )
-        # On one machine there may be no difference, which says nothing of others.
-        if found.deviations:
+        for pair in found.pairs:
             click.echo(
-                f"in standard deviations {found.deviations:.2g}: leave some times that to "
-                "rdedge compress --gate always --margin"
+                f"{pair.one} beside {pair.other}: {pair.difference:.3g}, or {pair.deviations:.2g} "
+                "standard deviations"
             )
         for note in found.notes:
             click.echo(f"note   {note}")

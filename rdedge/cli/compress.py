@@ -34,9 +34,13 @@ from rdedge.cli.pipes import binary, say
     "--margin",
     type=click.FloatRange(min=0.0, max=1.0),
     help="What other decoders may make of a value, in standard deviations of the training data.  "
-    "[default: what the bundle says]",
+    "[default: what rdedge check measured here, else the recipe's limit]",
 )
-@click.option("--digest", is_flag=True, help="Let packets say what they come back as.")
+@click.option(
+    "--digest",
+    is_flag=True,
+    help="Let packets say what they come back as, and with what distortion.",
+)
 @click.option("--backend", help="What runs the graph: onnxruntime.")
 @click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
 @click.option("-f", "--force", is_flag=True, help="Replace a container that is there.")
@@ -87,6 +91,13 @@ def command(
         margin=margin,
         digest=digest,
     )
+    unsure = encoder.margin is not None and not encoder.margin.verified
+    if unsure and encoder.mode == "always" and not quiet:
+        assert encoder.margin is not None
+        say(
+            f"gate: {encoder.margin.source}, {encoder.margin.deviations:g} standard deviations, is "
+            f"subtracted from the bound; rdedge check {bundle} may find less"
+        )
     if "-" in inputs:
         if len(inputs) > 1:
             raise click.UsageError("stdin cannot be mixed with files")

@@ -13,13 +13,21 @@ from typing import Any
 import click
 
 from rdedge.cli.pipes import say
-from rdedge.types import KINDS, METRIC_IS_MINIMUM
+from rdedge.types import BOUNDS, KINDS, METRIC_IS_MINIMUM
 
 
 @click.command("train")
 @click.argument("data", required=False)
 @click.option(
-    "--max-distortion", type=float, help="The mean distortion to keep, in the units of the metric."
+    "--max-distortion", type=float, help="The distortion to keep, in the units of the metric."
+)
+@click.option(
+    "--bound",
+    type=click.Choice(list(BOUNDS)),
+    default="mean",
+    show_default=True,
+    help="What is to keep it: the mean over samples, or every sample; then what is trained keeps "
+    "it for 95 % of them, and the exported bundle's gate sees to the rest.",
 )
 @click.option(
     "--metric",
@@ -196,6 +204,8 @@ def command(
         return noticed.exit_code()
     bound, rate, model = card["bound"], card["bits_per_element"], card["model"]
     reached = f"{bound['metric']} {card['distortion']:.4g} on {card['samples']} held-out samples"
+    if "share" in bound:
+        reached += f", {100 * card['share_within']:.1f} % of them within the bound"
     click.echo(
         f"{output}: {reached} (bound {bound['value']:g}), "
         f"{rate['value']:.4f} bits an element ({rate['kind']}), "

@@ -12,6 +12,7 @@ from rdedge.bundle.bundle import Bundle
 from rdedge.codec.digest import fits_digest
 from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.preprocess import BLOCK_ELEMENTS, from_network
+from rdedge.codec.residual import Corrections, correct
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.rans import Backend
 from rdedge.engine.part import Part
@@ -41,10 +42,11 @@ class Decoder:
         self.bundle = Bundle.of(bundle)
         self.bundle.require_whole("decoding")
         self.manifest = self.bundle.manifest
-        self.spec = self.manifest.sample
+        self.spec, self.coder = self.manifest.sample, coder
         self.runner = open_runner(Part.of(self.bundle, "decoder"), backend, threads)
         self.symbol_codec = SymbolCodec.of(self.bundle, coder)
         self.fallbacks = Fallbacks(self.manifest)
+        self.corrections = Corrections(self.manifest) if self.manifest.residual else None
         # Packets with a digest, and those among them that came back as something else.
         self.digests = self.mismatches = 0
 
@@ -73,6 +75,7 @@ class Decoder:
             found[learned] = x_hat
             x_hat = found
             self.fallbacks.decode(packet, shape, x_hat)
+        correct(packet, self.corrections, x_hat, learned, self.coder)
         mask = packet.streams.get(Stream.MASK)
         if mask is not None:
             if self.spec.kind != "series" or not np.issubdtype(x_hat.dtype, np.floating):

@@ -11,7 +11,7 @@ import numpy as np
 from rdedge.bundle.bundle import Bundle
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.gate import Gate
-from rdedge.codec.measure import Measure, stored_margin
+from rdedge.codec.measure import Margin, Measure, margin_for
 from rdedge.codec.preprocess import (
     BLOCK_ELEMENTS,
     enlarge,
@@ -41,7 +41,8 @@ class Encoder:
     says: "always" measures every sample and sends nothing that misses the bound; "sampled"
     measures a share of them, says what it found (tally), and promises nothing. margin: what the
     reconstructions of another decoder may differ by, in standard deviations of the training data;
-    None for what the bundle says. digest: whether packets say what they come back as.
+    None for what `rdedge check` measured here, else the bundle's own limit. digest: whether packets
+    say what they come back as, and with what distortion.
 
     Raises BundleError for a device's part where the gate or the digest needs a decoder;
     MissingError for a fallback codec that cannot run here.
@@ -70,13 +71,18 @@ class Encoder:
         ]
         self.mode = mode_of(self.bundle, gate)
         self.tally = Tally()
+        # What is left for the decoders of others, where anything is measured.
+        self.margin: Margin | None = None
         self._gate: Gate | None = None
         self._sampler: Sampler | None = None
         self._digest: Measure | None = None
         if self.mode != "never" or digest:
             self.bundle.require_whole(f"gate = {self.mode}" if self.mode != "never" else "a digest")
             decoder = Decoder(self.bundle, backend=backend, coder=coder, threads=threads)
-            measure = Measure(decoder, stored_margin(self.bundle) if margin is None else margin)
+            self.margin = Margin(margin or 0.0, "as it was asked for", margin is not None)
+            if margin is None:
+                self.margin = margin_for(self.bundle, decoder.runner.name)
+            measure = Measure(decoder, self.margin.deviations)
             self._digest = measure if digest else None
             if self.mode == "always":
                 self._gate = Gate(self, measure, self.tally)
@@ -95,8 +101,9 @@ class Encoder:
         dtype, ValueRangeError for infinity, NaN in what is no series, and values beyond what can
         be coded.
         """
-        packet = self._encode(self.checked(x), streams, level)
-        return packet if self._digest is None else self._digest.with_digest(packet)
+        x = self.checked(x)
+        packet = self._encode(x, streams, level)
+        return packet if self._digest is None else self._digest.with_digest(packet, x)
 
     def _encode(self, x: Array, streams: Mapping[Stream, bytes] | None, level: int) -> bytes:
         self._refuse_level(level)
@@ -139,17 +146,22 @@ class Encoder:
             y[i : i + rows] = self.runner.run(to_network(x[i : i + rows])).reshape(-1, latents)
         return y
 
-    def quantised(self, y: Array, level: int, grid: tuple[int, ...] = ()) -> Array:
+    def quantised(
+        self, y: Array, level: int, grid: tuple[int, ...] = (), factor: float = 1.0
+    ) -> Array:
         """Latents (N, R * L) float32 whose rows lie so -> symbols of that shape.
 
+        factor: of the weight of a bit, where the manifest has one.
         Raises ValueRangeError.
         """
         symbols = np.empty(y.shape, np.int32)
-        self._fill(y.reshape(-1), symbols, level, grid)
+        self._fill(y.reshape(-1), symbols, level, grid, factor)
         return symbols
 
-    def _fill(self, y: Array, symbols: Array, level: int, grid: tuple[int, ...]) -> None:
-        quantiser, weight = self._quantisers[level], self.manifest.rate_weight
+    def _fill(
+        self, y: Array, symbols: Array, level: int, grid: tuple[int, ...], factor: float = 1.0
+    ) -> None:
+        quantiser, weight = self._quantisers[level], factor * self.manifest.rate_weight
         flat = symbols.reshape(-1)
         quantiser(y, flat)
         if weight or self.manifest.trellis is not None:

@@ -21,7 +21,7 @@ from rdedge.format.constants import (
     UNEARNED_FALLBACK_VALUES,
     Stream,
 )
-from rdedge.format.packet import LEARNED, Packet, Run
+from rdedge.format.packet import LEARNED, Packet
 from rdedge.format.reader import Reader
 from rdedge.format.varint import append_varint
 from rdedge.types import Array, SampleSpec
@@ -247,16 +247,6 @@ class Fallbacks:
                     expected=error.expected,
                     do=error.do,
                 ) from error
-
-    def encode(self, x: Array, runs: tuple[Run, ...]) -> bytes:
-        """The stream of the runs that are fallbacks, of samples x (N, *shape) in all runs."""
-        parts, at = [], 0
-        for run in runs:
-            if run.codec != LEARNED:
-                some = x[at : at + run.count]
-                parts.append(self.codecs[run.codec - 1].encode(some, run.level))
-            at += run.count
-        return joined(parts)
 
     def refuse(self, packet: Packet, elements: int) -> None:
         """Raise a FormatError where the stream cannot hold what the runs say, before any memory is

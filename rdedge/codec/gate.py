@@ -16,20 +16,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rdedge.codec.choice import Pick, cheapest, runs_of
-from rdedge.codec.fallbacks import Fallbacks, earned
+from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.measure import Measure
+from rdedge.codec.parts import Parts
 from rdedge.codec.preprocess import refuse_non_finite
+from rdedge.codec.refine import MOST_SYMBOL, Refiner
 from rdedge.codec.tally import Tally
+from rdedge.codec.tighten import Held, Tightener
 from rdedge.errors import ConfigError, ShapeError
 from rdedge.format.constants import MAX_FALLBACK_VALUES, Stream
-from rdedge.format.packet import LEARNED, Run
+from rdedge.format.packet import LEARNED
 from rdedge.types import Array
 
 if TYPE_CHECKING:
     from rdedge.codec.encoder import Encoder
 
-# Latents within so many steps can be quantised.
-_MOST_SYMBOL = 2.0**31 - 2.0**8
+# Levels coarser than the one that holds that are tried with a smaller weight of a bit.
+_COARSER = 2
+# Of a sample with more latents a half step of the ladder is not worth so many decodes.
+_FEW = 1 << 13
 # A sample that costs more than this is not coded finer to save an entry in the table of runs.
 _SMALL_BITS = 4096.0
 
@@ -38,7 +43,8 @@ _SMALL_BITS = 4096.0
 class _Batch:
     """x: as it came; filled: without NaN; symbols: (N, R * L) of the rank that each holds; ranks:
     of the coarsest level that keeps the bound, -1 for none; bits, worst: what it costs and its
-    distortion there; y: latents, fits: their largest; last: distortions last measured.
+    distortion there; y: latents, fits: their largest; last: distortions last measured; missed: (N,)
+    whether the learned codec cannot keep the bound at all.
     """
 
     x: Array
@@ -51,6 +57,19 @@ class _Batch:
     bits: Array
     worst: Array
     last: Array
+    missed: Array
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A way to code a batch, within the bound. symbols, worst: of its learned samples, in their
+    order, (n, R * L) and (n,) distortions; residual: their stream, empty for none.
+    """
+
+    picks: list[Pick]
+    symbols: Array
+    worst: Array
+    residual: bytes = b""
 
 
 class Gate:
@@ -70,6 +89,12 @@ class Gate:
         # Levels from the coarsest to the finest; rank r is level order[r].
         self.order = sorted(range(len(steps)), key=lambda level: -steps[level])
         self._start = self.order.index(0)
+        self.refiner = None
+        if encoder.manifest.residual:
+            self.refiner = Refiner(encoder, measure, self.order)
+        self.tightener = None
+        if encoder.manifest.rate_weight:
+            self.tightener = Tightener(encoder, measure, self.order)
         self._spacing = math.log2(max(steps) / min(steps)) / max(len(steps) - 1, 1)
 
     def encode(
@@ -88,10 +113,11 @@ class Gate:
             )
         refuse_non_finite(filled)
         batch = self._walk(x, filled)
-        plans = [plan for plan in self._plans(batch) if plan is not None]
-        made = [(self._packet(batch, picks, streams, shape), picks) for picks in plans]
-        packet, picks = min(made, key=lambda one: len(one[0]))
-        self._count(batch, picks)
+        parts = Parts(self.fallbacks, self.measure, x, filled)
+        plans = [plan for plan in self._plans(batch, parts) if plan is not None]
+        made = [(self._packet(batch, parts, plan, streams, shape), plan) for plan in plans]
+        packet, plan = min(made, key=lambda one: len(one[0]))
+        self._count(batch, plan)
         return packet
 
     def _walk(self, x: Array, filled: Array) -> _Batch:
@@ -119,12 +145,15 @@ class Gate:
             np.full(n, np.inf),
             np.full(n, np.nan),
             np.full(n, np.nan),
+            np.zeros(n, bool),
         )
         self._search(batch)
         held = batch.ranks >= 0
         if held.any():
             batch.bits[held] = self.encoder.symbol_codec.bits(batch.symbols[held], batch.grid)
             self._start = int(np.median(batch.ranks[held]))
+        if n == 1 and held.all():
+            self._tighten(batch, np.arange(n), _COARSER if batch.y.size <= _FEW else 0)
         return batch
 
     def _search(self, batch: _Batch) -> None:
@@ -170,7 +199,7 @@ class Gate:
         """Symbols at the level of this rank, and distortions, NaN where there are no symbols."""
         level = self.order[rank]
         step = self.encoder.manifest.levels[level].step
-        fine = batch.fits[which] < _MOST_SYMBOL * min(step, 1.0)
+        fine = batch.fits[which] < MOST_SYMBOL * min(step, 1.0)
         some = which[fine]
         symbols = np.zeros((len(which), batch.y.shape[1]), np.int32)
         values = np.full(len(which), np.nan)
@@ -180,56 +209,68 @@ class Gate:
             values[fine] = self.measure.learned(batch.x[some], symbols[fine], levels)
         return symbols, values
 
-    def _plans(self, batch: _Batch) -> list[list[Pick] | None]:
+    def _tighten(self, batch: _Batch, which: Array, coarser: int) -> None:
+        """Spend what the levels of these samples leave of the bound."""
+        if self.tightener is None:
+            return
+        kept = (batch.ranks, batch.symbols, batch.bits, batch.worst)
+        held = Held(batch.x[which], batch.y[which], *(array[which] for array in kept))
+        self.tightener.tighten(held, batch.grid, coarser)
+        for array, found in zip(
+            kept, (held.ranks, held.symbols, held.bits, held.worst), strict=True
+        ):
+            array[which] = found
+
+    def _plans(self, batch: _Batch, parts: Parts) -> list[_Plan | None]:
         """Ways to code the batch, each within the bound; the shortest packet wins."""
-        n, learned = len(batch.x), batch.bits
-        codecs = self.fallbacks.codecs
-        levels = np.full((n, len(codecs)), -1, np.int64)
-        bits = np.full((n, len(codecs)), np.inf)
-        missed = ~np.isfinite(learned)
-        for c, codec in enumerate(codecs):
-            guesses = np.array([codec.guess(one[None]) for one in batch.filled])
-            worth = np.flatnonzero((guesses < learned) | missed)
-            if n > 1 and worth.size < n and codec.guess(batch.filled) < learned.sum():
-                # Together they may take less than one by one.
-                worth = np.arange(n)
-            if not worth.size:
-                continue
-            levels[worth, c] = self._levels(batch, worth, c)
-            for i in worth[levels[worth, c] >= 0]:
-                data = codec.encode(batch.filled[i : i + 1], int(levels[i, c]))
-                bits[i, c] = 8.0 * len(data)
-        mixed = self._mixed(batch, levels, bits)
-        return [mixed, *(self._alone(batch, levels[:, c], c) for c in range(len(codecs)))]
+        learned = batch.bits
+        prices = self._prices(batch)
+        if prices is not None:
+            learned = prices.min(axis=1)
+        batch.missed[:] = ~np.isfinite(learned)
+        levels, bits = parts.priced(learned, batch.missed)
+        alone = (parts.alone(levels[:, c], c) for c in range(levels.shape[1]))
+        plans: list[_Plan | None] = [
+            _Plan(picks, batch.symbols[:0], batch.worst[:0]) for picks in alone if picks is not None
+        ]
+        if prices is not None:
+            plans.append(self._refined(batch, parts, prices, levels, bits))
+        # The last, since it moves samples to other levels.
+        return [*plans, self._mixed(batch, parts, levels, bits)]
 
-    def _levels(self, batch: _Batch, which: Array, c: int) -> Array:
-        some = batch.x[which]
-
-        def keeps(of: Array, x_hat: Array) -> Array:
-            return self.measure.keeps(self.measure.exactly(some[of], x_hat))
-
-        return self.fallbacks.codecs[c].levels(batch.filled[which], keeps)
-
-    def _alone(self, batch: _Batch, levels: Array, c: int) -> list[Pick] | None:
-        """All samples in one run of one fallback; None where that is out of the question."""
-        if (levels < 0).any():
+    def _prices(self, batch: _Batch) -> Array | None:
+        """What samples cost by level where a residual may be coded: (N, ranks) bits."""
+        if self.refiner is None:
             return None
-        codec = self.fallbacks.codecs[c]
-        level = codec.finest(levels)
-        if not self._kept(batch, np.arange(len(levels)), c, level).all():
+        prices = self.refiner.prices(batch.x, batch.y, batch.fits, batch.grid)
+        held = np.flatnonzero(batch.ranks >= 0)
+        ranks = batch.ranks[held]
+        prices[held, ranks] = np.minimum(prices[held, ranks], batch.bits[held])
+        return prices
+
+    def _refined(
+        self, batch: _Batch, parts: Parts, prices: Array, levels: Array, bits: Array
+    ) -> _Plan | None:
+        """Each sample's cheapest, residuals among them; None where no step serves all of those."""
+        assert self.refiner is not None
+        options = cheapest(np.concatenate([prices, bits], axis=1))
+        learned = np.flatnonzero(options < len(self.order))
+        if not learned.size:
             return None
-        return [Pick(c + 1, level)] * len(levels)
+        at = np.array(self.order)[options[learned]]
+        symbols = np.empty((learned.size, batch.y.shape[1]), np.int32)
+        for level in np.unique(at):
+            which = at == level
+            some = batch.y[learned[which]]
+            symbols[which] = self.encoder.quantised(some, int(level), batch.grid)
+        found = self.refiner.together(batch.x[learned], symbols, at)
+        if found is None:
+            return None
+        residual, worst = found
+        picks = parts.merged(self._picks(options), levels)
+        return _Plan(picks, symbols, worst, residual)
 
-    def _kept(self, batch: _Batch, which: Array, c: int, level: int) -> Array:
-        """Whether samples keep the bound as one run of this fallback at this level."""
-        codec = self.fallbacks.codecs[c]
-        if codec.exact:
-            return np.ones(len(which), bool)
-        data = codec.encode(batch.filled[which], level)
-        x_hat = codec.decode(data, len(which), batch.x.shape[1:], level)
-        return self.measure.keeps(self.measure.exactly(batch.x[which], x_hat))
-
-    def _mixed(self, batch: _Batch, levels: Array, bits: Array) -> list[Pick]:
+    def _mixed(self, batch: _Batch, parts: Parts, levels: Array, bits: Array) -> _Plan:
         """Each sample's cheapest, neighbours alike where that saves more than it costs."""
         n, ranks = len(batch.x), len(self.order)
         cost = np.concatenate([np.full((n, ranks), np.inf), bits], axis=1)
@@ -238,7 +279,7 @@ class Gate:
         if n > 1 and held.size and batch.bits[held].mean() < _SMALL_BITS:
             for rank in range(1, ranks):
                 finer = held[(batch.ranks[held] < rank)]
-                finer = finer[batch.fits[finer] < _MOST_SYMBOL * self._least_step(rank)]
+                finer = finer[batch.fits[finer] < MOST_SYMBOL * self._least_step(rank)]
                 if finer.size:
                     level = self.order[rank]
                     symbols = self.encoder.quantised(batch.y[finer], level, batch.grid)
@@ -251,50 +292,45 @@ class Gate:
                 before = batch.ranks[moved].copy()
                 kept = self._try(batch, moved, rank)
                 options[moved[~kept]] = before[~kept]
-        picks = [
+        learned = options < ranks
+        if n > 1 and learned.any():
+            # Coarser levels would be other runs.
+            which = np.flatnonzero(learned)
+            batch.bits[which] = cost[which, options[which]]
+            self._tighten(batch, which, 0)
+        picks = parts.merged(self._picks(options), levels)
+        return _Plan(picks, batch.symbols[learned], batch.worst[learned])
+
+    def _picks(self, options: Array) -> list[Pick]:
+        """Ranks, and after them fallbacks, as what a run says."""
+        ranks = len(self.order)
+        return [
             Pick(LEARNED, self.order[option])
             if option < ranks
             else Pick(int(option) - ranks + 1, 0)
             for option in options.tolist()
         ]
-        return self._merged(batch, picks, levels)
 
     def _least_step(self, rank: int) -> float:
         return min(self.encoder.manifest.levels[self.order[rank]].step, 1.0)
 
-    def _merged(self, batch: _Batch, picks: list[Pick], levels: Array) -> list[Pick]:
-        """Fallback runs at the finest level that one of their samples needs, where all keep the
-        bound there; else each sample at its own.
-        """
-        found, at = list(picks), 0
-        for run in runs_of(picks):
-            which = np.arange(at, at + run.count)
-            at += run.count
-            if run.codec == LEARNED:
-                continue
-            c = run.codec - 1
-            level = self.fallbacks.codecs[c].finest(levels[which, c])
-            together = len(which) == 1 or self._kept(batch, which, c, level).all()
-            for i in which:
-                found[i] = Pick(run.codec, level if together else int(levels[i, c]))
-        return found
-
     def _packet(
         self,
         batch: _Batch,
-        picks: list[Pick],
+        parts: Parts,
+        plan: _Plan,
         streams: Mapping[Stream, bytes],
         shape: tuple[int, ...] | None,
     ) -> bytes:
-        runs = runs_of(picks)
+        runs = runs_of(plan.picks)
         found = dict(streams)
+        if plan.residual:
+            found[Stream.RESIDUAL] = plan.residual
         if any(run.codec != LEARNED for run in runs):
-            found[Stream.FALLBACK] = self._stream(batch, runs)
-        learned = np.array([pick.codec == LEARNED for pick in picks])
-        symbols = batch.symbols[learned].reshape(-1)
+            found[Stream.FALLBACK] = parts.stream(runs)
         return self.encoder.symbol_codec.pack(
-            symbols,
-            len(picks),
+            plan.symbols.reshape(-1),
+            len(plan.picks),
             grid=batch.grid,
             shape=shape,
             streams=found,
@@ -302,27 +338,18 @@ class Gate:
             gated=True,
         )
 
-    def _stream(self, batch: _Batch, runs: tuple[Run, ...]) -> bytes:
-        data = self.fallbacks.encode(batch.filled, runs)
-        samples = sum(run.count for run in runs if run.codec != LEARNED)
-        if not earned(samples * batch.x[0].size, len(data)):
-            raise ShapeError(
-                f"{samples} samples that take {len(data)} bytes together",
-                expected="fewer samples, which no reader takes for a forged count",
-                do="send them in smaller batches",
-            )
-        return data
-
-    def _count(self, batch: _Batch, picks: list[Pick]) -> None:
-        tally = self.tally
-        tally.samples += len(picks)
-        learned = np.array([pick.codec == LEARNED for pick in picks])
-        if learned.any():
-            tally.add(batch.worst[learned], self.measure)
+    def _count(self, batch: _Batch, plan: _Plan) -> None:
+        tally, samples = self.tally, len(plan.picks)
+        tally.samples += samples
+        if plan.worst.size:
+            tally.add(plan.worst, self.measure)
         # Those of fallbacks were measured when their level was sought.
-        tally.measured += int((~learned).sum())
-        for pick in picks:
+        tally.measured += samples - len(plan.worst)
+        tally.residuals += bool(plan.residual)
+        for pick, missed in zip(plan.picks, batch.missed.tolist(), strict=True):
             if pick.codec == LEARNED:
                 tally.levels[pick.level] += 1
             else:
-                tally.fallbacks[self.fallbacks.codecs[pick.codec - 1].name] += 1
+                codec = self.fallbacks.codecs[pick.codec - 1]
+                tally.fallbacks[codec.name] += 1
+                tally.unmet += missed and codec.exact

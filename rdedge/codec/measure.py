@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from rdedge.bundle.recipe import Recipe
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.digest import write_digest
 from rdedge.codec.preprocess import from_network
+from rdedge.engine import margins
 from rdedge.errors import BundleError, ConfigError
 from rdedge.format.constants import Stream
+from rdedge.format.measured import write_measured
 from rdedge.format.packet import read_packet
 from rdedge.types import Array
 
@@ -23,29 +26,49 @@ _OF_VALUE = 2.0**-20
 # Below this a deviation is none.
 _LEAST_DEVIATION = 1e-30
 _MOST_MARGIN = 1.0
+# A few samples were measured, and others may differ more; another processor rounds otherwise.
+_OF_MEASURED = 4.0
+_LEAST_MARGIN = 2.0**-16
 # Decibels that half the step gains.
 _PSNR_OCTAVE = 20.0 * math.log10(2.0)
 
 
-def stored_margin(bundle: Bundle) -> float:
-    """What two decoders may differ by, in standard deviations of the training data: what the
-    scorecard says was measured, else the limit of the bundle's recipe.
+@dataclass(frozen=True)
+class Margin:
+    """What another decoder may make of a value. deviations: in standard deviations of the training
+    data; source: where that is from, for people; verified: whether `rdedge check` measured it of
+    this decoder on this machine.
     """
-    measured = bundle.scorecard.get("margin")
-    if measured is not None:
-        if not isinstance(measured, int | float) or not 0 <= measured <= _MOST_MARGIN:
-            raise BundleError(f"a margin of {measured!r:.40}", expected=f"0 to {_MOST_MARGIN:g}")
-        return float(measured)
+
+    deviations: float
+    source: str
+    verified: bool
+
+
+def margin_for(bundle: Bundle, decoder: str) -> Margin:
+    """The margin for a decoder (Runner.name): some times what `rdedge check` measured here, else
+    the limit of the bundle's recipe. Raises BundleError.
+    """
     try:
-        return config.build(bundle.recipe, Recipe, "recipe.json").parity.max_output_difference
+        limit = config.build(bundle.recipe, Recipe, "recipe.json").parity.max_output_difference
     except ConfigError as error:
         raise BundleError(f"recipe.json is damaged: {error}", do="export it again") from error
+    try:
+        found = margins.measured(margins.load(bundle.manifest.identity), decoder)
+        why = "rdedge check has not measured this decoder on this machine"
+    except ConfigError as error:
+        found, why = None, f"what rdedge check measured cannot be read: {error}"
+    if found is None or _OF_MEASURED * found > _MOST_MARGIN:
+        return Margin(limit, f"{why}: the recipe's limit", False)
+    # Never more than the recipe allows, unless it was seen to differ by that.
+    least = max(min(_OF_MEASURED * found, max(limit, found)), _LEAST_MARGIN)
+    return Margin(least, "rdedge check measured it on this machine", True)
 
 
 class Measure:
     """The declared metric of single samples, and whether each keeps the bound.
 
-    margin: in standard deviations, see stored_margin.
+    margin: in standard deviations, see margin_for.
     """
 
     def __init__(self, decoder: Decoder, margin: float) -> None:
@@ -60,13 +83,20 @@ class Measure:
         found: Array = self._margin + np.abs(x_hat) * _OF_VALUE
         return found
 
-    def with_digest(self, data: bytes) -> bytes:
-        """A packet as it is, and what this machine decodes it to."""
+    def with_digest(self, data: bytes, x: Array) -> bytes:
+        """A packet of x (N, *shape), and with it what this machine decodes it to and how far that
+        lies from x at worst.
+        """
         packet, _ = read_packet(data)
         x_hat = self.decoder.decode_packet(packet)
         slack = self.slack(np.nan_to_num(x_hat.astype(np.float64)))
         digest = write_digest(x_hat, self.scale, slack)
-        return replace(packet, streams={**packet.streams, Stream.DIGEST: digest}).to_bytes()
+        each = self.exactly(x, x_hat)
+        worst = float(each.min() if self.bound.is_minimum else each.max())
+        # No number: two infinities were compared, which is as far as can be.
+        worst = worst if worst >= 0.0 else 0.0 if self.bound.is_minimum else math.inf
+        more = {Stream.DIGEST: digest, Stream.MEASURED: write_measured(worst)}
+        return replace(packet, streams={**packet.streams, **more}).to_bytes()
 
     def keeps(self, values: Array) -> Array:
         """Which distortions (n,) keep the bound; NaN never does."""
@@ -96,19 +126,30 @@ class Measure:
         dtype of the source: all metrics grow with each value's error.
         """
         found = np.empty(len(x), np.float64)
-        for i, block in self.decoder.outputs(symbols, x.shape[1:], levels):
-            some = x[i : i + len(block)]
+        for at, low, high, good in self.ends(symbols, levels, x.shape[1:]):
+            some = x[at]
+            with np.errstate(all="ignore"):
+                upper = metrics.differences(some, high)
+                worst = np.where(np.abs(upper) >= np.abs(metrics.differences(some, low)), high, low)
+                values = self.exactly(some, worst)
+            found[at] = np.where(good, values, np.nan)
+        return found
+
+    def ends(
+        self, symbols: Array, levels: Array, shape: tuple[int, ...]
+    ) -> Iterator[tuple[slice, Array, Array, Array]]:
+        """What decoders may make of symbols, block by block: which samples, the lowest and the
+        highest of each value (n, *shape) in the dtype of the source, and (n,) whether the
+        reconstruction is numbers: what is not counts as none.
+        """
+        dtype = self.decoder.spec.dtype
+        for i, block in self.decoder.outputs(symbols, shape, levels):
             with np.errstate(all="ignore"):
                 wide = block.astype(np.float64)
                 slack = self.slack(wide)
                 low, high = (
-                    from_network(end.astype(np.float32), some.dtype.name)
+                    from_network(end.astype(np.float32), dtype)
                     for end in (wide - slack, wide + slack)
                 )
-                upper = metrics.differences(some, high)
-                worst = np.where(np.abs(upper) >= np.abs(metrics.differences(some, low)), high, low)
-                # What is no number at all counts as no reconstruction.
-                bad = ~np.isfinite(block).reshape(len(block), -1).all(axis=1)
-                found[i : i + len(block)] = self.exactly(some, worst)
-            found[i : i + len(block)][bad] = np.nan
-        return found
+            good: Array = np.all(np.isfinite(block).reshape(len(block), -1), axis=1)
+            yield slice(i, i + len(block)), low, high, good

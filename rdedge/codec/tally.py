@@ -19,7 +19,8 @@ from rdedge.types import Array, Bound
 class Tally:
     """What a gate has seen. measured: samples; over: of them, beyond the bound (with `sampled`, or
     with a bundle that names nothing lossless); worst: distortion; levels, fallbacks: samples by
-    level of the learned codec, by name of the fallback.
+    level of the learned codec, by name of the fallback; residuals: packets with one;
+    unmet: samples sent without loss whose bound no level of the learned codec keeps.
     """
 
     samples: int = 0
@@ -28,6 +29,8 @@ class Tally:
     worst: float | None = None
     levels: Counter[int] = field(default_factory=Counter)
     fallbacks: Counter[str] = field(default_factory=Counter)
+    residuals: int = 0
+    unmet: int = 0
 
     def add(self, values: Array, measure: Measure) -> None:
         """Count measured distortions (n,)."""
@@ -46,7 +49,10 @@ class Tally:
         text = f"gate: {self.measured:,} of {self.samples:,} samples measured, "
         text += f"{self.over:,} miss {bound}" if self.over else f"all keep {bound}"
         named = [f"{n:,} by {name}" for name, n in sorted(self.fallbacks.items())]
-        return text + (f"; fallbacks: {', '.join(named)}" if named else "")
+        text += f"; fallbacks: {', '.join(named)}" if named else ""
+        if self.unmet:
+            text += f"; no level keeps it for {self.unmet:,}, which are sent without loss"
+        return text
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -56,6 +62,8 @@ class Tally:
             "worst": self.worst,
             "levels": {str(level): n for level, n in sorted(self.levels.items())},
             "fallbacks": dict(sorted(self.fallbacks.items())),
+            "residuals": self.residuals,
+            "unmet": self.unmet,
         }
 
 

@@ -19,12 +19,22 @@ from rdedge.bundle.bundle import Bundle, Reference
 from rdedge.bundle.recipe import Recipe
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
-from rdedge.codec.preprocess import prepare
+from rdedge.codec.preprocess import from_network, prepare
 from rdedge.coding.rans import Backend
 from rdedge.data import sources
+from rdedge.engine import margins
+from rdedge.engine.margins import Pair
 from rdedge.engine.runner import backends_at_hand, refuse_unknown
 from rdedge.engine.safety import refuse_unsafe
-from rdedge.errors import BundleError, ConfigError, ParityError, RdedgeError, ShapeError
+from rdedge.errors import (
+    BundleError,
+    ConfigError,
+    OutputError,
+    ParityError,
+    RdedgeError,
+    ShapeError,
+)
+from rdedge.flows.margin import deviations_of, pairs_of
 from rdedge.format.constants import Stream
 from rdedge.format.packet import read_packet
 from rdedge.types import Array
@@ -37,8 +47,6 @@ _MOST_SYMBOL_SHARE = 0.05
 _MOST_OUTPUT_DIFFERENCE = 0.1
 _MOST_EXTRA_BYTES = 0.1
 _MOST_SAMPLES = 256
-# Below this a deviation is none: what is divided by it is no number any more.
-_LEAST_DEVIATION = 1e-30
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,9 @@ class Checked:
 class Report:
     """rows: what was redone. notes: what was not, and why. margin: the largest difference of
     reconstructions between the decoders at hand and the bundle's own, in the units of the data;
-    deviations: the same in standard deviations of the training data, what an encoder with a gate
-    takes as its margin. None in a device's part, which has no decoder; deviations also of integers,
-    whose rounding hides how near the decoders are.
+    deviations: the largest of pairs in standard deviations of the training data, before the last
+    rounding. None in a device's part, which has no decoder. pairs: of decoders, what a gate leaves
+    a margin for.
     """
 
     rows: tuple[Checked, ...]
@@ -77,6 +85,7 @@ class Report:
     backends: tuple[str, ...]
     margin: float | None
     deviations: float | None = None
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def fine(self) -> bool:
@@ -84,7 +93,8 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         rows = [vars(row) | {"fine": row.fine} for row in self.rows]
-        return vars(self) | {"fine": self.fine, "rows": rows}
+        pairs = [vars(pair) for pair in self.pairs]
+        return vars(self) | {"fine": self.fine, "rows": rows, "pairs": pairs}
 
 
 @dataclass(frozen=True)
@@ -97,8 +107,8 @@ class _Limits:
 
 @dataclass(frozen=True)
 class _Side:
-    """A backend at work. y: latents of the samples; outputs: of the reference symbols, None in a
-    device's part.
+    """A backend at work. y: latents of the samples; outputs: of the reference symbols, floats: the
+    same before the last rounding; None in a device's part.
     """
 
     name: str
@@ -108,6 +118,7 @@ class _Side:
     symbols: Array
     packet: bytes
     outputs: Array | None
+    floats: Array | None
 
 
 def check(bundle: Bundle, x: Array | None = None, backends: Sequence[str] | None = None) -> Report:
@@ -149,15 +160,34 @@ def check(bundle: Bundle, x: Array | None = None, backends: Sequence[str] | None
     for side in sides[1:]:
         rows += _beside(bundle, sides[0], side, samples, limits)
     rows += _crossed(bundle, sides)
-    margins = [m for m in (_margin(bundle.reference, side) for side in sides) if m is not None]
-    running = tuple(side.name for side in sides)
+    largest = [m for m in (_margin(bundle.reference, side) for side in sides) if m is not None]
+    decoded = [(side.name, side.floats) for side in sides if side.floats is not None]
+    pairs = pairs_of(bundle, decoded) if decoded else ()
     return Report(
         tuple(rows),
         tuple(notes),
-        running,
-        max(margins, default=None),
-        _in_deviations(bundle, sides),
+        tuple(side.name for side in sides),
+        max(largest, default=None),
+        max((pair.deviations for pair in pairs), default=None),
+        pairs,
     )
+
+
+def keep_margin(bundle: Bundle, report: Report) -> str:
+    """Keep how far the decoders lie apart where a gate on this machine finds it, or forget it where
+    the check failed. Returns what became of it, for people; it stays unkept where nothing can be
+    written.
+    """
+    identity = bundle.manifest.identity
+    try:
+        if not report.fine:
+            margins.forget(identity)
+            return "no margin is kept of a bundle that fails"
+        if not report.pairs:
+            return "no margin: nothing is decoded"
+        return f"the margin is kept in {margins.store(identity, report.pairs)}"
+    except (ConfigError, OutputError, OSError) as error:
+        return f"the margin is not kept, a gate leaves the recipe's limit: {error}"
 
 
 def samples_from(path: Path, bundle: Bundle, key: str | None = None) -> Array:
@@ -193,19 +223,13 @@ def _limits(bundle: Bundle) -> _Limits:
     outputs = min(parity.max_output_difference, _MOST_OUTPUT_DIFFERENCE)
     if np.issubdtype(np.dtype(bundle.manifest.sample.dtype), np.integer):
         # An integer that rounds the other way differs by one unit, however close the floats were.
-        outputs = max(outputs, float(1.0 / _deviations(bundle).min()))
+        outputs = max(outputs, float(1.0 / deviations_of(bundle).min()))
     return _Limits(
         min(parity.max_latent_difference, _MOST_LATENT_DIFFERENCE),
         min(parity.max_symbol_share, _MOST_SYMBOL_SHARE),
         outputs,
         min(recipe.quality.max_extra_bytes, _MOST_EXTRA_BYTES),
     )
-
-
-def _deviations(bundle: Bundle) -> Array:
-    """Standard deviations of the training data, raw units; 1 where a manifest says none."""
-    std = np.asarray(bundle.manifest.scale.std)
-    return np.where(std > _LEAST_DEVIATION, std, 1.0)
 
 
 def _reference(bundle: Bundle) -> list[Checked]:
@@ -249,12 +273,14 @@ def _run(bundle: Bundle, name: str, x: Array) -> _Side:
     manifest, reference = bundle.manifest, bundle.reference
     encoder = Encoder(bundle, backend=name)
     y = encoder.runner.run(prepare(x, encoder.spec, manifest.patch))
-    decoder = outputs = None
+    decoder = outputs = floats = None
     if not manifest.absent:
         decoder = Decoder(bundle, backend=name)
-        outputs = decoder.reconstruct(reference.symbols, reference.inputs.shape[1:])
-    symbols = encoder.symbols(x)
-    return _Side(encoder.runner.name, encoder, decoder, y, symbols, encoder.encode(x), outputs)
+        blocks = decoder.outputs(reference.symbols, reference.inputs.shape[1:])
+        floats = np.concatenate([block for _, block in blocks])
+        outputs = from_network(floats, manifest.sample.dtype)
+    symbols, packet = encoder.symbols(x), encoder.encode(x)
+    return _Side(encoder.runner.name, encoder, decoder, y, symbols, packet, outputs, floats)
 
 
 def _of_base(bundle: Bundle, base: _Side, limits: _Limits) -> list[Checked]:
@@ -272,7 +298,7 @@ def _outputs(bundle: Bundle, side: _Side, limits: _Limits) -> list[Checked]:
         return []
     # Missing values are no outputs of the graph.
     difference = np.abs(side.outputs.astype(np.float64) - expected)
-    value = float(np.nanmax(difference / _deviations(bundle)))
+    value = float(np.nanmax(difference / deviations_of(bundle)))
     what = f"{side.name}: largest difference of reconstructions, in standard deviations"
     return [Checked(what, value, limits.outputs)]
 
@@ -329,16 +355,3 @@ def _margin(reference: Reference, side: _Side) -> float | None:
     if side.outputs is None or reference.outputs is None:
         return None
     return float(np.nanmax(np.abs(side.outputs.astype(np.float64) - reference.outputs)))
-
-
-def _in_deviations(bundle: Bundle, sides: list[_Side]) -> float | None:
-    """The margin in standard deviations of each channel; None for integers and devices' parts."""
-    outputs = bundle.reference.outputs
-    if outputs is None or np.issubdtype(outputs.dtype, np.integer):
-        return None
-    found = [
-        np.abs(side.outputs.astype(np.float64) - outputs) / _deviations(bundle)
-        for side in sides
-        if side.outputs is not None
-    ]
-    return max(float(np.nanmax(one)) for one in found)

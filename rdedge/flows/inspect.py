@@ -7,11 +7,14 @@ from typing import Any
 
 from rdedge.bundle.bundle import Bundle
 from rdedge.bundle.lines import LineBundle, open_bundle
-from rdedge.errors import FormatError, SourceError
+from rdedge.canonical import finite
+from rdedge.engine import margins
+from rdedge.errors import ConfigError, FormatError, SourceError
 from rdedge.flows.lines import inspect_lines
-from rdedge.format.constants import CONTAINER_HEAD, ENVELOPE_MAGIC, PACKET_MAGIC
+from rdedge.format.constants import CONTAINER_HEAD, ENVELOPE_MAGIC, PACKET_MAGIC, Stream
 from rdedge.format.container import Container
 from rdedge.format.envelope import Envelope, read_envelope
+from rdedge.format.measured import read_measured
 from rdedge.format.packet import LEARNED, Packet, read_packet
 
 # Runs of a packet that are shown.
@@ -61,16 +64,26 @@ def _bundle(bundle: Bundle, size: int) -> dict[str, Any]:
         "bound": str(m.bound) + ", mean",
         "levels": [level.step for level in m.levels],
         "fallbacks": [fallback.codec for fallback in m.fallbacks],
+        "residual": m.residual or None,
         "encoder": vars(m.encoder),
         "decoder": vars(m.decoder),
         "graph": {"opset": m.opset, "precision": m.precision},
         "profile": bundle.profile.get("name"),
         "members": {name: len(data) for name, data in bundle.members.items()},
         "signed_by": None if bundle.signature is None else bundle.signature[:32].hex(),
+        "margins": _margins(m.identity),
         "absent": list(m.absent),
         "cannot": list(m.cannot),
         "scorecard": bundle.scorecard,
     }
+
+
+def _margins(identity: str) -> list[dict[str, Any]] | str:
+    """How far decoders lie apart, as `rdedge check` measured it on this machine."""
+    try:
+        return [vars(pair) for pair in margins.load(identity)]
+    except ConfigError as error:
+        return str(error)
 
 
 def _container(container: Container) -> dict[str, Any]:
@@ -110,6 +123,7 @@ def _packets(data: bytes) -> list[dict[str, Any]]:
 
 
 def _packet(packet: Packet) -> dict[str, Any]:
+    measured = packet.streams.get(Stream.MEASURED)
     return {
         "codec_key": packet.codec_key.hex(),
         "samples": packet.sample_count,
@@ -117,6 +131,7 @@ def _packet(packet: Packet) -> dict[str, Any]:
         "shape": None if packet.shape is None else list(packet.shape),
         "lanes": packet.lanes,
         "gated": packet.gated,
+        "measured": None if measured is None else finite(read_measured(measured)),
         "runs": [vars(run) for run in packet.runs[:_RUNS]],
         "more_runs": max(0, len(packet.runs) - _RUNS),
         "streams": {kind.name.lower(): len(data) for kind, data in packet.streams.items()},

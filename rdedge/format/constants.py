@@ -61,12 +61,14 @@ class Stream(IntEnum):
     """Types of the streams of a packet that version 1 reads; others are reserved."""
 
     LATENTS = 2
+    RESIDUAL = 4
     ESCAPES = 5
     MASK = 6
     FALLBACK = 7
     LINES = 8
     DIGEST = 32
     TIMES = 33
+    MEASURED = 34
 
 
 class Field(IntEnum):
@@ -87,7 +89,7 @@ class Field(IntEnum):
 
 # A stream or field of these types is written with the critical bit, all others without.
 CRITICAL_STREAMS = frozenset(
-    {Stream.LATENTS, Stream.ESCAPES, Stream.MASK, Stream.FALLBACK, Stream.LINES}
+    {Stream.LATENTS, Stream.RESIDUAL, Stream.ESCAPES, Stream.MASK, Stream.FALLBACK, Stream.LINES}
 )
 CRITICAL_FIELDS = frozenset({Field.PART})
 

@@ -306,7 +306,8 @@ def load_again(
     parts = divide(dataset, split, apart, reading["stride"])
     if sum(map(len, parts.held_out)) < Split.least_held_out(dataset.spec.kind):
         raise TrainingError("run.json holds out too few samples", do="train it again")
-    bound = Bound(description["bound"]["metric"], description["bound"]["value"])
+    limit = description["bound"]
+    bound = Bound(limit["metric"], limit["value"], limit.get("share", 0.0))
     said = description["scale"]
     scale = Scale(**{**said, "std": tuple(said["std"])})
     found = scale_of(parts)

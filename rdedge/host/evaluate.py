@@ -143,6 +143,7 @@ def evaluate(
     how = entropy.how
     symbols, x_hat = latents.symbols(step, how), latents.decoded(step, how)
     distortion = metrics.mean(bound.metric, held_out, x_hat, scale)
+    reached = metrics.reached(bound, held_out, x_hat, scale)
     spread = np.concatenate(
         [metrics.per_sample("mse", a, b, scale) for a, b in zip(held_out, x_hat, strict=True)]
     )
@@ -154,7 +155,7 @@ def evaluate(
     seam = seam_ratio(held_out, x_hat, model.config.patch) if spec.kind == "image" else None
     card = {
         "met": fitted is not None,
-        "bound": {"metric": bound.metric, "value": bound.value},
+        "bound": bound.to_json(),
         "step": float(np.float32(step)),
         "rounding": entropy.rounding,
         "rate_weight": entropy.rate_weight,
@@ -162,6 +163,8 @@ def evaluate(
         "selected_by": "classes" if entropy.contexts is None else "contexts",
         "samples": sum(map(len, held_out)),
         "distortion": canonical.finite(distortion),
+        "reached": canonical.finite(reached),
+        "share_within": metrics.share_within(bound, held_out, x_hat, scale),
         "distortion_cross_fitted": [
             canonical.finite(v) for v in cross_fit(latents, bound, scale, how, near)
         ],

@@ -20,7 +20,7 @@ from rdedge.coding.selection import Selection
 from rdedge.coding.tables import tables_from_counts
 from rdedge.data.files import refuse_existing, refuse_unwritable
 from rdedge.engine.safety import refuse_unsafe
-from rdedge.errors import BoundMissedError, FormatError
+from rdedge.errors import BoundMissedError, ConfigError, FormatError
 from rdedge.host.datasets import Basis, load_again
 from rdedge.host.entropy import (
     Entropy,
@@ -32,7 +32,7 @@ from rdedge.host.entropy import (
 )
 from rdedge.host.fit import Latents
 from rdedge.host.graphs import to_onnx
-from rdedge.host.levels import fallbacks, ladder
+from rdedge.host.levels import fallbacks, ladder, residual_step
 from rdedge.host.lower import lower, refuse_cost, refuse_precision, refuse_shapes
 from rdedge.host.models.base import Model, parameters
 from rdedge.host.proof import coders, latents_of_graph, measure, parity
@@ -90,6 +90,12 @@ def export(
         "held_out_key": held_out_key,
     }
     draft = Draft.of(Path(run), target=target, recipe=recipe, **where)
+    if device_only and draft.recipe.gate.mode == "always":
+        raise ConfigError(
+            "gate = always for a device's part, which has no decoder to measure with",
+            expected="the whole bundle on the device, or gate = never",
+            do="leave out --device-only, or take a --recipe whose [gate] mode is never",
+        )
     bundle = draft.bundle()
     reached, bound = bundle.scorecard["export"]["distortion"]["value"], draft.basis.bound
     if reached is not None and not bound.met_by(reached) and not allow_missed:
@@ -135,13 +141,16 @@ class Draft:
             basis = load_again(description, **where)
             _refuse_other_model(description["model"], card)
         bound, spec = basis.bound, basis.parts.spec
+        if bound.share and recipe is None:
+            # Trained for every sample; a recipe that was asked for says itself what it wants.
+            effective = replace(effective, gate=replace(effective.gate, mode="always"))
         refuse_shapes(effective, spec)
         with folder.reading("scorecard.json"):
             step, rounding = float(card["step"]), float(card["rounding"])
             if not (1e-37 < step < 1e37 and 0 < rounding <= 0.5):
                 raise ValueError(f"its step is {step}, its rounding {rounding}")
             entropy = _entropy_of(folder, card)
-            if card["bound"] != {"metric": bound.metric, "value": bound.value}:
+            if card["bound"] != bound.to_json():
                 raise ValueError(f"its bound is {card['bound']}, that of run.json is {bound}")
         manifest = Manifest(
             model=model.config.kind,
@@ -151,7 +160,7 @@ class Draft:
             patch=model.config.patch,
             levels=(Level(step),),
             rounding=rounding,
-            bound=bound,
+            bound=replace(bound, share=0.0),
             scale=basis.scale,
             encoder=Half(parameters(model.g_a), model.config.encoder_macs),
             decoder=Half(parameters(model.g_s), model.config.decoder_macs),
@@ -220,6 +229,7 @@ class Draft:
             manifest,
             levels=ladder(manifest.levels[0].step, recipe.gate),
             fallbacks=fallbacks(spec, bound, scale, parts.train, recipe.gate),
+            residual=residual_step(spec, bound),
         )
         if entropy is None:
             encoder, _ = coders(_unfitted(manifest, members))

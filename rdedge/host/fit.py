@@ -9,7 +9,7 @@ of the held-out samples and looking at the other. The rounding is chosen on vali
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -155,11 +155,11 @@ def fit_step(
     """
     # A hair inside the bound: the exported graphs round a little differently.
     hair = _HAIR * bound.value * (1.0 if bound.is_minimum else -1.0)
-    bound = Bound(bound.metric, bound.value + hair)
+    bound = replace(bound, value=bound.value + hair)
 
     def distortion(step: float) -> float:
         x_hat = latents.decoded(step, rounding)
-        return metrics.mean(bound.metric, latents.x, x_hat, scale)
+        return metrics.reached(bound, latents.x, x_hat, scale)
 
     found = _bracket(distortion, bound, start) if near else _scan(distortion, bound)
     if found is None:
@@ -240,7 +240,7 @@ def cross_fit(
         if fitted is None:
             return []
         x_hat = look_at.decoded(fitted[0], rounding)
-        found.append(metrics.mean(bound.metric, look_at.x, x_hat, scale))
+        found.append(metrics.reached(bound, look_at.x, x_hat, scale))
     return found
 
 

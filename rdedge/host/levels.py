@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from rdedge.bundle.fallback import PICTURES, STEPS, ZSTD, Fallback
-from rdedge.bundle.manifest import Level
+from rdedge.bundle.manifest import MAX_WHOLE_STEP, Level
 from rdedge.bundle.recipe import Gate
 from rdedge.classical.steps import expected_step
 from rdedge.errors import ConfigError
@@ -60,6 +60,18 @@ def fallbacks(
         else:
             found.append(Fallback(name))
     return tuple(found)
+
+
+def residual_step(spec: SampleSpec, bound: Bound) -> float:
+    """The step of residuals (FORMAT.md, section 4.9), raw units; 0 where the bound is no largest
+    error, and no residual can keep it.
+    """
+    if bound.metric != "max-abs":
+        return 0.0
+    if np.issubdtype(np.dtype(spec.dtype), np.integer):
+        return float(min(2 * math.floor(min(bound.value, 2.0**30)) + 1, MAX_WHOLE_STEP - 1))
+    step = float(np.float32(2.0 * bound.value * _HAIR))
+    return step if _LEAST < step < _MOST else 0.0
 
 
 def _steps(spec: SampleSpec, bound: Bound, scale: Scale) -> tuple[float, ...]:

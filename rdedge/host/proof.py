@@ -144,4 +144,5 @@ def measure(encoder: Encoder, decoder: Decoder, samples: Samples) -> dict[str, A
         "packet_bytes": size,
         "bits_per_element": {"value": 8.0 * size / elements, "kind": "actual"},
         "distortion": {"metric": manifest.bound.metric, "value": canonical.finite(distortion)},
+        "share_within": metrics.share_within(manifest.bound, samples, x_hat, manifest.scale),
     }

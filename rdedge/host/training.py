@@ -147,7 +147,7 @@ class Trainer:
 
     def _distortion(self, x_hat: Tensor) -> float:
         decoded = from_network(x_hat.cpu().numpy(), str(self.validation_raw.dtype))
-        return metrics.mean(self.bound.metric, self.validation_raw, decoded, self.scale)
+        return metrics.reached(self.bound, self.validation_raw, decoded, self.scale)
 
     def run(
         self,

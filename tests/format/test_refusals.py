@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from rdedge.codec import frames
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.digest import fits_digest
 from rdedge.codec.fallbacks import Fallbacks
+from rdedge.codec.residual import Corrections, correct
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.context import Contexts
 from rdedge.coding.context_model import ContextModel
@@ -35,6 +37,7 @@ from rdedge.errors import (
 from rdedge.format.container import Container
 from rdedge.format.envelope import read_envelope
 from rdedge.format.mask import read_mask
+from rdedge.format.measured import read_measured
 from rdedge.format.packet import read_packet
 from rdedge.format.times import read_times
 from rdedge.metrics import Scale
@@ -157,6 +160,36 @@ def fallback(
         return packet
 
     return Fault(name, error, read)
+
+
+def residual(
+    name: str,
+    data: bytes,
+    *,
+    step: float = 5.0,
+    error: type[RdedgeError] = FormatError,
+    samples: int = 1,
+    flags: int = 0,
+    before: bytes = b"",
+) -> Fault:
+    """A packet of three uint8 a sample, with a stream of residuals."""
+    body = before + build.stream(4, data, last=True)
+    if not before:
+        body = build.stream(2, b"") + body
+    found = read_packet(build.packet(body, flags=flags, samples=samples))[0]
+    corrections = Corrections(tiny.manifest(residual=step)) if step else None
+
+    def read() -> object:
+        x_hat = np.zeros((samples, 3), np.uint8)
+        learned = np.full(samples, not before)
+        correct(found, corrections, x_hat, learned, None)
+        return x_hat
+
+    return Fault(name, error, read)
+
+
+# Table 2, fineness 0: 0, 0 and 1.
+RESIDUAL = bytes.fromhex("02727c01")
 
 
 def digest(name: str, error: type[RdedgeError], data: bytes, dtype: type) -> Fault:
@@ -414,9 +447,9 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
                 else [build.stream(kind, b""), build.PLAIN]
             ),
         )
-        for kind in (1, 3, 4, 9, 31, 34, 63)
+        for kind in (1, 3, 9, 31, 35, 63)
     ],
-    ("packet", "`latents`, `escapes` or lanes"): [
+    ("packet", "`latents`, `escapes`, `residual` or lanes"): [
         *[
             fallback(name, FormatError, only(3, 0) + body, build.RUN | flags)
             for name, body, flags in (
@@ -425,6 +458,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
                 ("lanes", b"\1" + LAST_PART, build.LANES),
             )
         ],
+        residual("no learned sample", b"\x00\x01", flags=build.RUN, before=only(3, 0)),
         fallback("no stream", TruncatedError, only(3, 0) + ONLY_A_MASK),
         fallback("no run", FormatError, build.stream(2, b"") + LAST_PART, 0),
         fallback(
@@ -462,6 +496,24 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         fallback("fewer parts", TruncatedError, part(3, 0, b""), samples=2, kind="image"),
         fallback("a part beyond", TruncatedError, part(3, 0, b"\4abc"), samples=2, kind="image"),
     ],
+    ("residual", "in a packet"): [
+        residual("no step", RESIDUAL, step=0.0),
+        residual("no head", b"", error=TruncatedError),
+        residual("no more", b"\x80", error=TruncatedError),
+        residual("more of nothing", b"\x80\x00" + RESIDUAL[1:]),
+        residual("a bit of more", b"\x80\x21" + RESIDUAL[1:]),
+        residual("2^13 lanes", b"\x80\x0d" + bytes(1 << 16)),
+        residual("no length of escapes", b"\x80\x10", error=TruncatedError),
+        residual("no escapes", b"\x80\x10\x00" + RESIDUAL[1:]),
+        residual("escapes beyond", b"\x80\x10\x09" + RESIDUAL[1:], error=FormatError),
+        residual("escapes left over", b"\x80\x10\x01\x00" + RESIDUAL[1:]),
+        residual("escapes missing", bytes.fromhex("12700602"), error=TruncatedError),
+        residual("a byte more", RESIDUAL + b"\x01"),
+        residual("nothing but zeros", b"\x00"),
+        residual("below 0 in zigzag", bytes.fromhex("80100101fe3f0c")),
+        residual("a fineness that leaves no step", b"\x60" + RESIDUAL[1:], step=3.0),
+        residual("too many values", b"\x0f\x01", samples=1 << 20),
+    ],
     ("digest", "of integers"): [
         digest("7 bytes", FormatError, bytes(7), np.uint8),
         digest("9 bytes", FormatError, bytes(9), np.uint8),
@@ -469,6 +521,12 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         digest("an exponent of 1001", FormatError, varint(2002) + bytes(9), np.float32),
         digest("7 bytes of floats", FormatError, bytes(9), np.float32),
         digest("9 bytes of floats", FormatError, bytes(11), np.float32),
+    ],
+    ("measured", "anything but"): [
+        Fault(f"measured {data.hex()}", FormatError, partial(read_measured, data))
+        for data in map(
+            bytes.fromhex, ("", "000080", "0000803f00", "0000c07f", "000080bf", "00000080")
+        )
     ],
     ("mask", "no length"): [
         mask("no length", []),
@@ -803,5 +861,6 @@ def test_the_fault_is_refused_with_its_error(key, fault):
 def test_the_same_without_a_fault_is_read():
     assert read_packet(build.packet())[0].codec_key == build.KEY
     assert CODEC.unpack(read_packet(CODEC.pack(SYMBOLS, 4))[0]).ravel().tolist() == SYMBOLS.tolist()
+    assert residual("a sound one", RESIDUAL).read().tolist() == [[0, 0, 5]]
     assert len(all_batches(WHOLE)) == 1
     assert Bundle.from_bytes(tiny.packed()) == tiny.bundle()

@@ -53,6 +53,12 @@ PACKETS = {
         {**SYMBOLS, Stream.FALLBACK: b"four", Stream.DIGEST: bytes(range(8))},
         gated=True,
     ),
+    "packet-residual": Packet(
+        KEY, (Run(0, 7, 1),), {**SYMBOLS, Stream.RESIDUAL: bytes.fromhex("28470648")}, gated=True
+    ),
+    "packet-measured": Packet(
+        KEY, ONE, {**SYMBOLS, Stream.MEASURED: bytes.fromhex("00000a3c")}, gated=True
+    ),
     "packet-times": Packet(KEY, (Run(0, 0, 3),), {**SYMBOLS, Stream.TIMES: write_times(TIMES)}),
 }
 
