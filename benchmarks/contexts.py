@@ -39,7 +39,7 @@ FIELDS = (
     "train_s",
     "machine",
 )
-_SERIES, _PICTURES = ("skab", "etth1", "nab_temperature"), (30.6, 33.0)
+_SERIES, _PICTURES = ("skab", "etth1", "nab_temperature", "nab_cpu"), (30.6, 33.0)
 
 
 def main() -> None:
