@@ -20,7 +20,7 @@
 #define LIKELY(condition) (condition)
 #endif
 
-#define ABI 6
+#define ABI 7
 #define PRECISION 16
 #define TOTAL 65536u
 #define LOWER ((uint64_t)1 << 31)
