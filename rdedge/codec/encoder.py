@@ -139,17 +139,22 @@ class Encoder:
             y[i : i + rows] = self.runner.run(to_network(x[i : i + rows])).reshape(-1, latents)
         return y
 
-    def quantised(self, y: Array, level: int, grid: tuple[int, ...] = ()) -> Array:
+    def quantised(
+        self, y: Array, level: int, grid: tuple[int, ...] = (), *, weighed: bool = True
+    ) -> Array:
         """Latents (N, R * L) float32 whose rows lie so -> symbols of that shape.
 
-        Raises ValueRangeError.
+        weighed: bits against error, where the bundle does. Raises ValueRangeError.
         """
         symbols = np.empty(y.shape, np.int32)
-        self._fill(y.reshape(-1), symbols, level, grid)
+        self._fill(y.reshape(-1), symbols, level, grid, weighed)
         return symbols
 
-    def _fill(self, y: Array, symbols: Array, level: int, grid: tuple[int, ...]) -> None:
-        quantiser, weight = self._quantisers[level], self.manifest.rate_weight
+    def _fill(
+        self, y: Array, symbols: Array, level: int, grid: tuple[int, ...], weighed: bool = True
+    ) -> None:
+        quantiser = self._quantisers[level]
+        weight = self.manifest.rate_weight if weighed else 0.0
         flat = symbols.reshape(-1)
         quantiser(y, flat)
         if weight or self.manifest.trellis is not None:
