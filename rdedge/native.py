@@ -62,6 +62,14 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
         None,
         [*[_pointer] * 6, ctypes.c_double, *[_pointer] * 4],
     ),
+    "rdedge_palette_prepare": (None, [_pointer] * 2),
+    "rdedge_palette_tables": (_int64, [_pointer] * 7),
+    "rdedge_palette_decode": (None, [_pointer] * 10),
+    "rdedge_palette_costs": (None, [_pointer] * 6),
+    "rdedge_palette_change": (
+        _int64,
+        [*[_pointer] * 5, ctypes.c_double, ctypes.c_int32, *[_pointer] * 3],
+    ),
     "rdedge_crc32c_prepare": (None, [_pointer]),
     "rdedge_crc32c": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
     "rdedge_crc32c_by_tables": (ctypes.c_uint32, [_pointer, _pointer, _int64]),
@@ -103,6 +111,11 @@ class Library:
         self.context_tables = loaded.rdedge_context_tables
         self.context_decode = loaded.rdedge_context_decode
         self.context_quantise = loaded.rdedge_context_quantise
+        self.palette_prepare = loaded.rdedge_palette_prepare
+        self.palette_tables = loaded.rdedge_palette_tables
+        self.palette_decode = loaded.rdedge_palette_decode
+        self.palette_costs = loaded.rdedge_palette_costs
+        self.palette_change = loaded.rdedge_palette_change
         self.crc32c_prepare = loaded.rdedge_crc32c_prepare
         self.crc32c = loaded.rdedge_crc32c
         self.crc32c_by_tables = loaded.rdedge_crc32c_by_tables

@@ -15,9 +15,10 @@ import numpy as np
 from rdedge import canonical
 from rdedge.bundle import archive
 from rdedge.bundle import signature as signatures
-from rdedge.bundle.manifest import SERVER_MEMBERS, Manifest, Member, identity_of, sha256
+from rdedge.bundle.manifest import SERVER_MEMBERS, Level, Manifest, Member, identity_of, sha256
 from rdedge.coding.context import Contexts
 from rdedge.coding.means import Moving
+from rdedge.coding.palette import Palette
 from rdedge.coding.quantiser import SCALED
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
@@ -34,6 +35,7 @@ MEMBERS = (
     "tables.bin",
     "selection.bin",
     "contexts.bin",
+    "palette.bin",
     "profile.json",
     "recipe.json",
     "scorecard.json",
@@ -43,7 +45,7 @@ MEMBERS = (
     "reference/outputs.npy",
 )
 # A bundle may be without.
-OPTIONAL = ("contexts.bin",)
+OPTIONAL = ("contexts.bin", "palette.bin")
 # Of a bundle of lines (lines.py), and only there.
 DICTIONARY = "dictionary.bin"
 _SIGNATURE_BYTES = signatures.KEY_BYTES + signatures.SIGNATURE_BYTES
@@ -142,14 +144,18 @@ class Bundle:
                 expected=f"at most {len(bundle.tables)} tables for {manifest.latents} latents",
             )
         bundle._check_contexts()
+        bundle._check_palette()
         return bundle
 
     def _check_contexts(self) -> None:
         contexts, selection, trellis = self.contexts, self.selection, self.manifest.trellis
         if contexts is None:
-            if self.manifest.rate_weight or trellis is not None:
+            if trellis is not None or (self.manifest.rate_weight and self.palette is None):
                 which = "a rate_weight" if trellis is None else "a trellis"
-                raise BundleError(f"{which} without contexts.bin", expected="both or none")
+                raise BundleError(
+                    f"{which} without contexts.bin, or palette.bin for a rate_weight",
+                    expected="both or none",
+                )
             return
         if trellis is not None and selection.predicted.size:
             raise BundleError("a trellis, and latents that are PREDICTED", expected="none")
@@ -166,6 +172,33 @@ class Bundle:
             )
         if trellis is not None and Moving(trellis, selection.quantisers == SCALED).tapped(contexts):
             raise BundleError("a trellis, and taps of latents that move it", expected="none")
+
+    def _check_palette(self) -> None:
+        palette, manifest = self.palette, self.manifest
+        if palette is None:
+            return
+        spec = manifest.sample
+        image = spec.kind == "image"
+        fits = (
+            self.contexts is None
+            and self.selection.fixed is not None
+            and manifest.levels == (Level(1.0),)
+            and (spec.shape[-1:] == (1,) and manifest.patch == 1 if image else True)
+            and palette.size == ((0, 0) if image else spec.shape)
+            and manifest.latents == (1 if image else palette.places)
+            and spec.kind != "series"
+        )
+        if not fits:
+            raise BundleError(
+                f"palette.bin for samples of {palette.size} in a bundle of {spec.kind} samples of "
+                f"shape {spec.shape} with {len(manifest.levels)} levels",
+                expected="grey images, or vectors (H, W); one level, of step 1; no contexts and no "
+                "group with classes",
+            )
+        try:
+            palette.refuse_tables(self.tables)
+        except FormatError as error:
+            raise BundleError(str(error)) from error
 
     def to_bytes(self) -> bytes:
         """The file: the same members give the same bytes."""
@@ -228,6 +261,17 @@ class Bundle:
             return Contexts.from_bytes(data)
         except FormatError as error:
             raise BundleError(f"contexts.bin is damaged: {error}") from error
+
+    @cached_property
+    def palette(self) -> Palette | None:
+        """What selects tables of pictures of few grey values; None for all others."""
+        data = self.members.get("palette.bin")
+        if data is None:
+            return None
+        try:
+            return Palette.from_bytes(data)
+        except FormatError as error:
+            raise BundleError(f"palette.bin is damaged: {error}") from error
 
     @cached_property
     def scorecard(self) -> dict[str, Any]:

@@ -76,8 +76,9 @@ class Manifest:
     model: kind of model. columns: names of a series' channels, empty where they have none.
     latents: L, of a row; patch: pixels of an image's side that a row stands for, else 1 (FORMAT.md,
     section 4.5). rounding: of the quantiser, encoder only. rate_weight: what a bit is worth there,
-    in squared steps, where symbols are chosen by it; 0: they are not. trellis: what quantises
-    SCALED latents (section 4.7), None: each by itself. scale: of psnr and nrmse.
+    in squared steps, where symbols are chosen by it (of a palette in squared ranges from the first
+    value to the last); 0: they are not. trellis: what quantises SCALED latents (section 4.7), None:
+    each by itself. scale: of psnr and nrmse.
     bound: the mean bound that it was trained for. levels: operating points, the one trained for
     first.
     fallbacks: codecs that a run may name in place of the learned one, by position from 1.
@@ -335,15 +336,19 @@ def identity_of(manifest: Manifest) -> str:
     """The codec identity: SHA-256, in hex, over all that decoding depends on. A device's part and
     the whole bundle have the same: the manifest of either lists the members of the whole.
     """
-    named = manifest.members.get("contexts.bin")
-    contexts = {} if named is None else {"contexts": named.sha256}
+    named = {"contexts": "contexts.bin", "palette": "palette.bin"}
+    optional = {
+        key: manifest.members[name].sha256
+        for key, name in named.items()
+        if name in manifest.members
+    }
     return sha256(
         canonical.dumps(
             {
                 **_fallbacks(manifest),
                 **_trellis(manifest),
                 **_residual(manifest),
-                **contexts,
+                **optional,
                 "format": FORMAT_VERSION,
                 "sample": _sample(manifest.sample),
                 "latents": manifest.latents,

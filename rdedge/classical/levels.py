@@ -58,6 +58,18 @@ def candidates(histogram: Array, mse: float) -> list[Levels]:
     return sorted(found.values(), key=lambda levels: levels.entropy_bits)
 
 
+def lloyd_max(values: Array, counts: Array, most: int) -> list[Array]:
+    """For each number of levels from 2 to most, the levels of the least squared error, rising.
+
+    values: (n,) rising, n at least most; counts: (n,) how often each occurs.
+    """
+    found = []
+    for parts in _partitions(counts, values, most, 0.0):
+        weights = counts.astype(np.float64)
+        found.append(np.bincount(parts, weights * values) / np.bincount(parts, weights))
+    return found
+
+
 def _add(
     found: dict[bytes, Levels], name: str, histogram: Array, used: Array, parts: Array
 ) -> None:

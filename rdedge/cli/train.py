@@ -42,9 +42,9 @@ from rdedge.types import BOUNDS, KINDS, METRIC_IS_MINIMUM
     "--model",
     default="auto",
     show_default=True,
-    help="vectors: mlp, overcomplete, overcomplete-tied; series: linear, conv1d; images: linear, "
-    "conv2d. auto takes mlp, conv1d or conv2d "
-    "and keeps the simpler one where that needs fewer bytes.",
+    help="vectors: mlp, overcomplete, overcomplete-tied, palette; series: linear, conv1d; images: "
+    "linear, conv2d, palette. auto takes palette for pictures of two or three grey values, else "
+    "mlp, conv1d or conv2d, and keeps the simpler one where that needs fewer bytes.",
 )
 @click.option(
     "--rate",
@@ -81,7 +81,7 @@ from rdedge.types import BOUNDS, KINDS, METRIC_IS_MINIMUM
 @click.option(
     "--size",
     type=click.Choice(["nano", "small", "base"]),
-    help="Of conv1d and conv2d.  [default: small, nano]",
+    help="Of conv1d, conv2d and palette.  [default: small, nano, nano]",
 )
 @click.option(
     "--kind",
@@ -226,6 +226,8 @@ def command(
         click.echo(
             f"kept: the linear codec that training started from; {_why_start(card['bytes_of'])}"
         )
+    if "chosen_because" in card:
+        click.echo(f"auto took {model['kind']}: {card['chosen_because']}")
     click.echo(
         f"{model['kind']}: {model['encoder_macs'] / elements:,.0f} multiply-adds an element to "
         f"encode, {model['decoder_macs'] / elements:,.0f} to decode"

@@ -85,6 +85,9 @@ class Gate:
                 expected="one, such as zstd, among its fallbacks",
                 do="export it again with this version, whose recipes name one",
             )
+        # A palette has one level, and pixels that were changed for their bits.
+        palette = encoder.symbol_codec.palette is not None
+        self._changed = palette and encoder.manifest.rate_weight > 0
         steps = [level.step for level in encoder.manifest.levels]
         # Levels from the coarsest to the finest; rank r is level order[r].
         self.order = sorted(range(len(steps)), key=lambda level: -steps[level])
@@ -189,14 +192,23 @@ class Gate:
         """Whether each sample keeps the bound at the level of this rank; kept ones are noted."""
         symbols, values = self._measured(batch, which, rank)
         kept = self.measure.keeps(values)
+        if self._changed and not kept.all():
+            # Pixels as they are, before another codec has them.
+            missed = np.flatnonzero(~kept)
+            symbols[missed], values[missed] = self._measured(batch, which[missed], rank, 0.0)
+            kept = self.measure.keeps(values)
         batch.last[which] = values
         batch.ranks[which[kept]] = rank
         batch.symbols[which[kept]] = symbols[kept]
         batch.worst[which[kept]] = values[kept]
         return kept
 
-    def _measured(self, batch: _Batch, which: Array, rank: int) -> tuple[Array, Array]:
-        """Symbols at the level of this rank, and distortions, NaN where there are no symbols."""
+    def _measured(
+        self, batch: _Batch, which: Array, rank: int, factor: float = 1.0
+    ) -> tuple[Array, Array]:
+        """Symbols at the level of this rank, and distortions, NaN where there are no symbols.
+        factor: of the weight of a bit.
+        """
         level = self.order[rank]
         step = self.encoder.manifest.levels[level].step
         fine = batch.fits[which] < MOST_SYMBOL * min(step, 1.0)
@@ -204,7 +216,8 @@ class Gate:
         symbols = np.zeros((len(which), batch.y.shape[1]), np.int32)
         values = np.full(len(which), np.nan)
         if some.size:
-            symbols[fine] = self.encoder.quantised(batch.y[some], level, batch.grid)
+            y = batch.y[some]
+            symbols[fine] = self.encoder.quantised(y, level, batch.grid, factor)
             levels = np.full(some.size, level)
             values[fine] = self.measure.learned(batch.x[some], symbols[fine], levels)
         return symbols, values

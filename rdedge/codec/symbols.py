@@ -12,6 +12,8 @@ from rdedge.coding import quantiser, trellis
 from rdedge.coding.context import Contexts, Rows
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.means import Moving
+from rdedge.coding.palette import Palette
+from rdedge.coding.palette_model import PaletteModel
 from rdedge.coding.prediction import predict, restore
 from rdedge.coding.rans import Backend, Coder
 from rdedge.coding.search import search
@@ -42,6 +44,7 @@ class SymbolCodec:
         fallbacks: int = 0,
         contexts: Contexts | None = None,
         trellis: Trellis | None = None,
+        palette: Palette | None = None,
     ) -> None:
         self.key = key
         self.latents = selection.latents
@@ -64,6 +67,9 @@ class SymbolCodec:
             moving = None if trellis is None else Moving(trellis, self.free)
             self.contexts = ContextModel(contexts, index, tables, self.numpy, moving)
         self.trellis = trellis
+        self.palette: PaletteModel | None = None
+        if palette is not None:
+            self.palette = PaletteModel(palette, tables, numpy=self.numpy)
 
     @staticmethod
     def of(bundle: Bundle, backend: Backend | None = None) -> SymbolCodec:
@@ -77,6 +83,7 @@ class SymbolCodec:
             len(manifest.fallbacks),
             bundle.contexts,
             manifest.trellis,
+            bundle.palette,
         )
 
     def pack(
@@ -112,6 +119,8 @@ class SymbolCodec:
         """What the coder is given: classes and predicted symbols, and the table of each; None for
         the coder's own.
         """
+        if self.palette is not None:
+            return self.palette.select(symbols, self.palette.size(grid))
         if self.contexts is not None:
             known = self._lowered
             if known and known[1] == grid and np.array_equal(known[0], symbols):
@@ -150,8 +159,11 @@ class SymbolCodec:
         what the trellis has (coding.search).
 
         symbols: (rows * L,) int32, to the nearest; scaled: the latents in quantiser steps, float32,
-        of that shape. weight: of a bit, in squared steps. Raises ValueRangeError of a trellis.
+        of that shape. weight: of a bit, in squared steps. Raises ValueRangeError of a trellis. Or
+        pixels, changed (PaletteModel.change).
         """
+        if self.palette is not None:
+            return self.palette.change(symbols, scaled, weight, self.palette.size(grid))
         assert self.contexts is not None
         if self.trellis is not None:
             of_rows = symbols.reshape(-1, self.latents)
@@ -210,7 +222,12 @@ class SymbolCodec:
         latents = packet.streams[Stream.LATENTS]
         rows = samples * math.prod(grid)
         count = rows * self.latents
-        if self.contexts is not None:
+        if self.palette is not None:
+            if escapes:
+                raise FormatError("the packet has escapes", expected="none: pixels have no others")
+            size = self.palette.size(grid)
+            symbols = self.palette.decode(self.coder, latents, packet.lanes, samples, size)
+        elif self.contexts is not None:
             # Before there is memory for them.
             least = rows * self.contexts.least
             self.coder.refuse_unearned(count, packet.lanes, least, len(latents))
@@ -246,6 +263,10 @@ class SymbolCodec:
 
         symbols: (N, rows * L) int32; returns (N,) float64, bits.
         """
+        if self.palette is not None:
+            spent = self.palette.costs(symbols.reshape(-1), self.palette.size(grid))
+            of_pixels: Array = spent.reshape(len(symbols), -1).sum(axis=1) * 2.0**-COST_BITS
+            return of_pixels
         if self.contexts is not None:
             flat, known = symbols.reshape(-1), self._lowered
             rows = Rows.of(flat.size // (self.latents * math.prod(grid)), grid, self.latents)

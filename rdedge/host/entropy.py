@@ -14,6 +14,7 @@ import numpy as np
 from rdedge import metrics
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.context import Contexts
+from rdedge.coding.palette import Palette
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
 from rdedge.coding.trellis import EIGHT, Trellis
@@ -60,12 +61,30 @@ class Entropy:
     rounding: float = NEAREST
     rate_weight: float = 0.0
     trellis: Trellis | None = None
+    palette: Palette | None = None
 
     def codec(self) -> SymbolCodec:
         """Of no bundle yet."""
         return SymbolCodec(
-            bytes(4), self.tables, self.selection, contexts=self.contexts, trellis=self.trellis
+            bytes(4),
+            self.tables,
+            self.selection,
+            contexts=self.contexts,
+            trellis=self.trellis,
+            palette=self.palette,
         )
+
+    @property
+    def selected_by(self) -> str:
+        """What chooses a latent's table."""
+        if self.palette is not None:
+            return "palette"
+        return "classes" if self.contexts is None else "contexts"
+
+    @property
+    def trained(self) -> bool:
+        """Whether more than counts was learned, so that it stays with the run."""
+        return self.contexts is not None or self.palette is not None
 
     @property
     def how(self) -> Rounding:
@@ -202,7 +221,7 @@ def coded_entropy(
     """What the members of a bundle or a run say, and its pairs of states or None. Raises
     FormatError.
     """
-    contexts = members.get("contexts.bin")
+    contexts, palette = members.get("contexts.bin"), members.get("palette.bin")
     return Entropy(
         Selection.from_bytes(members["selection.bin"]),
         Tables.from_bytes(members["tables.bin"]),
@@ -210,6 +229,7 @@ def coded_entropy(
         rounding,
         rate_weight,
         None if trellis is None else Trellis.of(trellis),
+        None if palette is None else Palette.from_bytes(palette),
     )
 
 
@@ -221,4 +241,6 @@ def members_of(entropy: Entropy) -> dict[str, bytes]:
     }
     if entropy.contexts is not None:
         found["contexts.bin"] = entropy.contexts.to_bytes()
+    if entropy.palette is not None:
+        found["palette.bin"] = entropy.palette.to_bytes()
     return found

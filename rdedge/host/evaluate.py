@@ -17,6 +17,9 @@ from rdedge.host.datasets import Parts, Samples
 from rdedge.host.entropy import Entropy, choose_entropy, fit_entropy
 from rdedge.host.fit import NEAREST, Latents, cross_fit, fit_step
 from rdedge.host.models.base import Model
+from rdedge.host.models.palette import PaletteCodec
+from rdedge.host.options import TrainingOptions
+from rdedge.host.palettes import fit_palette, held_to
 from rdedge.types import Array, Bound, SampleSpec
 
 # Above this many elements of held-out data a step is looked for near 1 only.
@@ -118,20 +121,30 @@ def seam_ratio(samples: Samples, decoded: Samples, patch: int) -> float | None:
 
 
 def evaluate(
-    model: Model, parts: Parts, bound: Bound, scale: metrics.Scale, quantiser: str = "auto"
+    model: Model,
+    parts: Parts,
+    bound: Bound,
+    scale: metrics.Scale,
+    options: TrainingOptions | None = None,
 ) -> tuple[dict[str, Any], Entropy]:
     """The scorecard: step and rounding, distortion on held-out data, its rate in actual bytes; and
     what codes.
 
     A window or an image is a packet of its own, as a device sends it; vectors share one.
+    options: the quantiser; of a palette, which is trained here, all.
     """
     spec, held_out = parts.spec, parts.held_out
     elements = sum(x.size for x in held_out)
     near = spec.kind == "image" or elements > _SCAN_ELEMENTS
     train, validation = (latents_of(model, p, spec) for p in (parts.train, parts.validation))
-
-    entropy = choose_entropy(model, train, validation, bound, scale, near=near, quantiser=quantiser)
     latents = latents_of(model, held_out, spec)
+    if isinstance(model, PaletteCodec):
+        assert options is not None
+        entropy = fit_palette(model, train, validation, bound, scale, options)
+        entropy, met, crossed = held_to(entropy, latents, bound, scale)
+        return _card(model, parts, bound, scale, entropy, latents, 1.0, met, crossed), entropy
+    quantiser = "auto" if options is None else options.quantiser
+    entropy = choose_entropy(model, train, validation, bound, scale, near=near, quantiser=quantiser)
     fitted = fit_step(latents, bound, scale, entropy.how, near)
     if fitted is None:
         # To the nearest, which errs least, before it is given up.
@@ -140,7 +153,25 @@ def evaluate(
     step = 1.0 / 64 if fitted is None else fitted[0]
     if entropy.contexts is None:
         entropy = fit_entropy(model, train, validation, step, entropy.rounding)
-    how = entropy.how
+    crossed = cross_fit(latents, bound, scale, entropy.how, near)
+    card = _card(model, parts, bound, scale, entropy, latents, step, fitted is not None, crossed)
+    return card, entropy
+
+
+def _card(
+    model: Model,
+    parts: Parts,
+    bound: Bound,
+    scale: metrics.Scale,
+    entropy: Entropy,
+    latents: Latents,
+    step: float,
+    met: bool,
+    crossed: list[float],
+) -> dict[str, Any]:
+    """The scorecard of held-out latents. crossed: distortions with the step fitted elsewhere."""
+    spec, held_out, how = parts.spec, parts.held_out, entropy.how
+    elements = sum(x.size for x in held_out)
     symbols, x_hat = latents.symbols(step, how), latents.decoded(step, how)
     distortion = metrics.mean(bound.metric, held_out, x_hat, scale)
     reached = metrics.reached(bound, held_out, x_hat, scale)
@@ -152,22 +183,21 @@ def evaluate(
     sent = packets(codec, held_out, symbols, spec, alone=alone)
     together = packets(codec, held_out, symbols, spec, alone=False) if alone else sent
     size = sum(map(len, sent))
-    seam = seam_ratio(held_out, x_hat, model.config.patch) if spec.kind == "image" else None
-    card = {
-        "met": fitted is not None,
+    patch = model.config.patch
+    seam = seam_ratio(held_out, x_hat, patch) if spec.kind == "image" and patch > 1 else None
+    return {
+        "met": met,
         "bound": bound.to_json(),
         "step": float(np.float32(step)),
         "rounding": entropy.rounding,
         "rate_weight": entropy.rate_weight,
         "trellis": None if entropy.trellis is None else entropy.trellis.transitions,
-        "selected_by": "classes" if entropy.contexts is None else "contexts",
+        "selected_by": entropy.selected_by,
         "samples": sum(map(len, held_out)),
         "distortion": canonical.finite(distortion),
         "reached": canonical.finite(reached),
         "share_within": metrics.share_within(bound, held_out, x_hat, scale),
-        "distortion_cross_fitted": [
-            canonical.finite(v) for v in cross_fit(latents, bound, scale, how, near)
-        ],
+        "distortion_cross_fitted": [canonical.finite(v) for v in crossed],
         "mse": float(spread.mean()),
         "mse_standard_error": float(spread.std() / np.sqrt(len(spread))),
         "bits_per_element": {"value": 8.0 * size / elements, "kind": "actual"},
@@ -181,4 +211,3 @@ def evaluate(
             "decoder_macs": model.config.decoder_macs,
         },
     }
-    return card, entropy

@@ -12,7 +12,7 @@ import numpy as np
 
 from rdedge import canonical
 from rdedge._version import __version__
-from rdedge.bundle.bundle import Bundle, npy_bytes
+from rdedge.bundle.bundle import OPTIONAL, Bundle, npy_bytes
 from rdedge.bundle.manifest import MAX_RATE_WEIGHT, Half, Level, Manifest
 from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
 from rdedge.bundle.signature import private_key
@@ -189,7 +189,9 @@ class Draft:
         step = float(np.float32(self.manifest.levels[0].step * factor))
         manifest = replace(self.manifest, levels=(Level(step),))
         plain = self._complete(manifest, self.members, self.entropy)
-        if set(self.recipe.graph.of_halves.values()) == {"fp32"}:
+        # The encoder of a palette has no layer to convert.
+        palette = self.entropy is not None and self.entropy.palette is not None
+        if palette or set(self.recipe.graph.of_halves.values()) == {"fp32"}:
             return plain
         lowered = lower(plain, self.recipe, self.basis.parts, _unfitted, self._refitted)
         if lowered is None:
@@ -227,7 +229,10 @@ class Draft:
         spec, bound, scale = manifest.sample, manifest.bound, manifest.scale
         manifest = replace(
             manifest,
-            levels=ladder(manifest.levels[0].step, recipe.gate),
+            # The values of a palette are what they are.
+            levels=ladder(manifest.levels[0].step, recipe.gate)
+            if entropy is None or entropy.palette is None
+            else manifest.levels,
             fallbacks=fallbacks(spec, bound, scale, parts.train, recipe.gate),
             residual=residual_step(spec, bound),
         )
@@ -315,6 +320,6 @@ def _unfitted(manifest: Manifest, members: dict[str, bytes]) -> Bundle:
         "tables.bin": tables.to_bytes(),
         "selection.bin": Selection.plain(manifest.latents).to_bytes(),
     }
-    members = {name: data for name, data in members.items() if name != "contexts.bin"}
+    members = {name: data for name, data in members.items() if name not in OPTIONAL}
     manifest = replace(manifest, rate_weight=0.0, trellis=None)
     return Bundle.make(manifest, members | plain | _UNKNOWN)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from rdedge import metrics
 from rdedge.codec.preprocess import enlarge, fill_missing
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host.datasets import Parts
-from rdedge.host.models import MODELS, Sizes, config_of
+from rdedge.host.models import MODELS, Sizes, config_of, named
 from rdedge.host.models.base import Model
 from rdedge.host.models.conv1d import SIZES as CONV1D_SIZES
 from rdedge.host.models.conv1d import Conv1d, Conv1dConfig
@@ -26,18 +27,23 @@ from rdedge.host.models.overcomplete import (
     config_for,
     start_in_pairs,
 )
+from rdedge.host.models.palette import SIZES as PALETTE_SIZES
+from rdedge.host.models.palette import PaletteCodec, PaletteConfig
 from rdedge.host.options import TrainingOptions
+from rdedge.host.palette_values import few_valued, values_for
 from rdedge.host.rates.objective import WITH_MATRIX
 from rdedge.host.series import start_linear
 from rdedge.types import Bound
 
 SIZES = ("nano", "small", "base")
 # Where none is asked for: what got furthest in ten minutes, or one, on one core of a CPU.
-DEFAULT_SIZES = {"conv1d": "small", "conv2d": "nano"}
+DEFAULT_SIZES = {"conv1d": "small", "conv2d": "nano", "palette": "nano"}
 # Pixels of a patch's side; the smaller where an image has less than four of the larger across.
 PATCH, SMALL_PATCH, _PATCHES_ACROSS = 16, 8, 4
 # An epoch looks at as many pixels as there are in the training part.
 _IMAGE_EPOCHS = 60
+# Of a hundred batches of pixels each.
+_PALETTE_EPOCHS = 60
 _OF_DESCENT = (
     "epochs",
     "batch",
@@ -56,12 +62,13 @@ _STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 6000, 20, 200
 @dataclass(frozen=True)
 class Plan:
     """What is trained and how. start: the linear codec that model starts from, itself where nothing
-    is trained.
+    is trained. why: `auto` took this model in place of the usual one, in words.
     """
 
     model: Model
     start: Model
     options: TrainingOptions
+    why: str | None = None
 
     @property
     def macs(self) -> int:
@@ -81,6 +88,17 @@ class Plan:
     ) -> Plan:
         """The plan of a run that goes on: sizes as run.json has them."""
         return _started(config_of(value), options, parts, bound, scale)
+
+
+def plan_by_name(
+    name: str, parts: Parts, bound: Bound, scale: metrics.Scale, **settings: Any
+) -> Plan:
+    """As plan_for; of `auto` a palette for pictures of few values, else what gets furthest."""
+    if name == "auto" and (why := few_valued(parts)) is not None:
+        # Settings that say nothing to a palette are meant for another model.
+        with contextlib.suppress(ConfigError):
+            return replace(plan_for("palette", parts, bound, scale, **settings), why=why)
+    return plan_for(named(name, parts.spec.kind), parts, bound, scale, **settings)
 
 
 def plan_for(
@@ -105,6 +123,10 @@ def plan_for(
         raise ConfigError(f"the size {size!r}", expected=", ".join(SIZES))
     if name not in MODELS["vector"]:
         _refuse(name, {"width": None if width == 1.0 else width}, ("width",))
+    if name == "palette":
+        _refuse(name, {"width": None if width == 1.0 else width}, ("width",))
+        _refuse(name, training | {"latents": latents}, (*_OF_DESCENT[1:], "quantiser", "latents"))
+        return _palette_plan(parts, bound, scale, size, training)
     mse = metrics.mse_for(bound.metric, bound.value, scale)
     if parts.spec.kind == "image":
         return _image_plan(name, parts, mse, size=size, latents=latents, training=training)
@@ -129,6 +151,22 @@ def plan_for(
     rate = 2e-3 if config.encoder_hidden <= 128 else 1e-3
     options = _options(training, len(x), batch, rate)
     return _started(config, options, parts, bound, scale)
+
+
+def _palette_plan(
+    parts: Parts, bound: Bound, scale: metrics.Scale, size: str, training: dict[str, Any]
+) -> Plan:
+    """What codes a palette and what restores its greys are learned where it is measured."""
+    inputs, first, second, width = PALETTE_SIZES[size]
+
+    def made(values: tuple[float, ...]) -> PaletteCodec:
+        shape = parts.spec.shape
+        torch.manual_seed(0)
+        return PaletteCodec(PaletteConfig(shape, values, inputs, (first, second), width))
+
+    model = made(values_for(parts, bound, scale, made))
+    given = {k: v for k, v in training.items() if v is not None}
+    return Plan(model, model, _options({"epochs": _PALETTE_EPOCHS} | given, 1, 1, 1e-3))
 
 
 def _refuse(model: str, given: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -186,6 +224,9 @@ def _started(
         return Plan(pairs, copy.deepcopy(pairs), options)
     if isinstance(config, ImageConfig):
         return _started_image(config, parts, mse, options)
+    if isinstance(config, PaletteConfig):
+        palette = PaletteCodec(config)
+        return Plan(palette, palette, options)
     linear = start_linear(parts, bound, scale)
     if isinstance(config, Conv1dConfig):
         return _started_series(linear, parts, options, None, config)

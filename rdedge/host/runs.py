@@ -40,8 +40,9 @@ from rdedge.host.options import State
 from rdedge.host.training import Progress, Trainer
 
 _TENSORS, _STATE = "checkpoint.safetensors", "checkpoint.json"
-# Where contexts select tables: they are trained, so they belong to the run.
-ENTROPY = ("tables.bin", "selection.bin", "contexts.bin")
+# Where contexts or a palette select tables: they are trained, so they belong to the run.
+ENTROPY = ("tables.bin", "selection.bin", "contexts.bin", "palette.bin")
+_OF_ENTROPY = ENTROPY[:2]
 
 
 class RunFolder:
@@ -215,7 +216,11 @@ class RunFolder:
     def load_entropy(self, digest: str) -> dict[str, bytes]:
         """What save_entropy wrote; digest: what the scorecard keeps."""
         try:
-            members = {name: (self.path / name).read_bytes() for name in ENTROPY}
+            members = {
+                name: (self.path / name).read_bytes()
+                for name in ENTROPY
+                if name in _OF_ENTROPY or (self.path / name).exists()
+            }
         except OSError as error:
             raise TrainingError(
                 f"{self.path} lacks {', '.join(ENTROPY)}: {error.strerror}", do="train it again"
@@ -238,7 +243,7 @@ class RunFolder:
 
 
 def _digest_of(members: dict[str, bytes]) -> str:
-    return hashlib.sha256(b"".join(members[name] for name in ENTROPY)).hexdigest()
+    return hashlib.sha256(b"".join(members.get(name, b"") for name in ENTROPY)).hexdigest()
 
 
 def _alone(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -27,11 +27,10 @@ from rdedge.host.datasets import (
 )
 from rdedge.host.entropy import Entropy, members_of
 from rdedge.host.evaluate import evaluate
-from rdedge.host.models import named
 from rdedge.host.models.base import Model
 from rdedge.host.models.image import ImageConfig
 from rdedge.host.options import TrainingOptions, pick_device
-from rdedge.host.plans import Plan, plan_for
+from rdedge.host.plans import Plan, plan_by_name
 from rdedge.host.runs import RunFolder, machine
 from rdedge.host.splits import MIN_HELD_OUT, Split
 from rdedge.host.training import Progress, Trainer
@@ -145,8 +144,8 @@ def train(
     _refuse_nothing(parts)
     scale = scale_of(parts)
     _refuse_hopeless(parts, metrics.mse_for(metric, max_distortion, scale), limit)
-    plan = plan_for(
-        named(model, spec.kind),
+    plan = plan_by_name(
+        model,
         parts,
         limit,
         scale,
@@ -304,7 +303,7 @@ def _finish(
     try:
         if trainer is None:
             model = plan.model
-            card, entropy = evaluate(model, parts, bound, scale, plan.options.quantiser)
+            card, entropy = evaluate(model, parts, bound, scale, plan.options)
         else:
             trainer.run(on_epoch, stop, _Checkpoints(folder, trainer))
             # Before the fits: what training believed of its best epoch, on validation samples.
@@ -316,7 +315,9 @@ def _finish(
     kept_start = trainer is not None and model is plan.start
     card["kept"] = f"start: {model.config.kind}" if kept_start else model.config.kind
     card["model_sha256"] = digest
-    if entropy.contexts is not None:
+    if plan.why is not None:
+        card["chosen_because"] = plan.why
+    if entropy.trained:
         # Trained, so kept; classes are fitted again at export.
         card["entropy_sha256"] = folder.save_entropy(members_of(entropy))
     card["training"] = {"epochs": 0, "seconds": time.monotonic() - started}
@@ -362,9 +363,8 @@ def _better(trainer: Trainer, parts: Parts) -> tuple[Model, dict[str, Any], Entr
     where only that meets the bound, or needs fewer bytes to. Who asks for another rate than the
     entropy model's does not ask for the fewest bytes, and gets what was trained if it serves.
     """
-    quantiser = trainer.options.quantiser
-    card, entropy = evaluate(trainer.model, parts, trainer.bound, trainer.scale, quantiser)
-    start, of_start = evaluate(trainer.start, parts, trainer.bound, trainer.scale, quantiser)
+    card, entropy = evaluate(trainer.model, parts, trainer.bound, trainer.scale, trainer.options)
+    start, of_start = evaluate(trainer.start, parts, trainer.bound, trainer.scale, trainer.options)
     sizes = {"trained": card["packet_bytes"], "start": start["packet_bytes"]}
     fewer = start["packet_bytes"] < card["packet_bytes"] and trainer.options.rate == "entropy"
     if start["met"] and (fewer or not card["met"]):

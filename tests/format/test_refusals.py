@@ -11,6 +11,7 @@ import pytest
 
 from rdedge.bundle.bundle import Bundle
 from rdedge.bundle.fallback import Fallback
+from rdedge.bundle.manifest import Level
 from rdedge.classical.png import Png
 from rdedge.codec import frames
 from rdedge.codec.decoder import Decoder
@@ -21,6 +22,7 @@ from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.context import Contexts
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.means import Moving
+from rdedge.coding.palette import Palette
 from rdedge.coding.selection import Group, Selection, Selector
 from rdedge.coding.tables import Tables
 from rdedge.coding.trellis import EIGHT, Trellis, dequantise
@@ -243,6 +245,83 @@ def tapped() -> ContextModel:
     found = Contexts.from_bytes(b"".join(map(varint, numbers)))
     moving = Moving(EIGHT, np.ones(2, np.bool_))
     return ContextModel(found, np.zeros(2, np.uint16), TABLES, moving=moving)
+
+
+# Grey images of two values; a neighbour to the left; one unit in each layer.
+PALETTE = {
+    "size": (0, 0),
+    "values": (2,),
+    "inputs": (1,),
+    "hidden": (1, 1),
+    "levels": (1,),
+    "codes": (0, 64, 0),
+    "shifts": (0, 0, 0),
+    "positions": (0, 65535),
+    "offsets": (0, 1),
+    "weights": (2, 0, 2, 0, 2, 0),
+    "end": (),
+}
+
+
+def palette(name: str, error: type[RdedgeError] = FormatError, **other: tuple[int, ...]) -> Fault:
+    """That palette but for these numbers."""
+    numbers = [n for part in (PALETTE | other).values() for n in part]
+    data = b"".join(map(varint, numbers))
+    return Fault(name, error, lambda: Palette.from_bytes(data))
+
+
+def of_palette(name: str, **changes: object) -> Fault:
+    """A bundle of grey images of two values but for these."""
+    made: dict = {
+        "shape": (4, 4, 1),
+        "kind": "image",
+        "levels": (Level(1.0),),
+        "patch": 1,
+        "latents": 1,
+        "size": (0, 0),
+        "count": 1,
+        "classes": 1,
+        **changes,
+    }
+    numbers = [n for part in (PALETTE | {"size": made["size"]}).values() for n in part]
+    if made["size"] != (0, 0):
+        numbers = numbers[:-4] + [0] * sum(made["size"]) + numbers[-4:]
+    tables_of = Tables(
+        np.zeros(made["count"], np.int32), (np.array([60000, 5535, 1]),) * made["count"]
+    )
+    choice = Group(
+        np.zeros((made["classes"], made["latents"]), np.uint16),
+        np.ones(made["latents"], np.uint8),
+        0 if made["classes"] > 1 else None,
+    )
+    members = tiny.members(
+        **{
+            "palette.bin": b"".join(map(varint, numbers)),
+            "tables.bin": tables_of.to_bytes(),
+            "selection.bin": Selection((choice,)).to_bytes(),
+            **made.get("members", {}),
+        }
+    )
+    manifest = tiny.manifest(
+        sample=SampleSpec(made["kind"], made["shape"], "uint8"),
+        levels=made["levels"],
+        patch=made["patch"],
+        latents=made["latents"],
+    )
+    return Fault(name, BundleError, lambda: Bundle.make(manifest, members))
+
+
+def with_escapes() -> None:
+    """A packet of a palette with a stream that it never has."""
+    numbers = [n for part in PALETTE.values() for n in part]
+    one = Palette.from_bytes(b"".join(map(varint, numbers)))
+    answers = Tables(np.zeros(1, np.int32), (np.array([60000, 5535, 1]),))
+    codec = SymbolCodec(build.KEY, answers, Selection.plain(1), palette=one)
+    sound = codec.pack(np.array([0, 1, 1, 0], np.int32), 1, grid=(2, 2))
+    assert codec.unpack(read_packet(sound)[0], (2, 2)).tolist() == [[0, 1, 1, 0]]
+    latents = read_packet(sound)[0].streams[build.LATENTS]
+    body = build.stream(build.LATENTS, latents) + build.stream(build.ESCAPES, b"\0", last=True)
+    codec.unpack(read_packet(build.packet(body))[0], (2, 2))
 
 
 def chosen(name: str, choice: int) -> Fault:
@@ -802,6 +881,53 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         Fault(
             "the symbol -2^31", FormatError, lambda: EIGHT.parities(np.array([[-(2**31)]], "i4"))
         ),
+    ],
+    ("palette", "anything"): [
+        palette("one value", values=(1,), codes=(0, 0), positions=(0,), weights=(2, 0, 2, 0)),
+        palette("nine values", values=(9,)),
+        palette("no input", inputs=(0,), offsets=(), weights=(0, 2, 0, 2, 0)),
+        palette("257 inputs", inputs=(257,)),
+        palette("no hidden unit", hidden=(0, 1)),
+        palette("65 hidden units", hidden=(1, 65)),
+        palette("no level", levels=(0,)),
+        palette("513 levels", levels=(513,)),
+        palette("a shift of 25", shifts=(0, 25, 0)),
+        palette("a first position of 1", positions=(1, 65535)),
+        palette("a last position of 65534", positions=(0, 65534)),
+        palette(
+            "positions alike",
+            values=(3,),
+            codes=(0, 1, 2, 0),
+            positions=(0, 0, 65535),
+            weights=(2, 0, 2, 0, 2, 2, 0, 0),
+        ),
+        palette("a neighbour 32 above", offsets=(32, 0)),
+        palette("the pixel itself", offsets=(0, 0)),
+        palette("a pixel that comes after", offsets=(0, 2)),
+        palette("a neighbour twice", inputs=(2,), offsets=(0, 1, 0, 1), weights=(0,) * 7),
+        palette("neighbours out of order", inputs=(2,), offsets=(0, 1, 1, 0), weights=(0,) * 7),
+        palette("a weight of 4096", weights=(8192, 0, 2, 0, 2, 0)),
+        palette("a bias beyond 2^28", weights=(2, 2 * (1 << 28) + 2, 2, 0, 2, 0)),
+        palette("a height without a width", size=(1, 0), weights=(2, 0, 0, 2, 0, 2, 0)),
+        palette("65536 places", size=(256, 256), weights=(0,) * 518),
+        palette(
+            "a line's bias beyond 2^26",
+            size=(1, 1),
+            weights=(2, 0, 2 * (1 << 26) + 2, 0, 2, 0, 2, 0),
+        ),
+        palette("a byte more", end=(0,)),
+        of_palette("two tables for one", count=2),
+        of_palette("a level of another step", levels=(Level(0.5),)),
+        of_palette("two levels", levels=(Level(1.0), Level(0.5))),
+        of_palette("patches", patch=2),
+        of_palette("colour", shape=(4, 4, 3)),
+        of_palette("two latents a pixel", latents=2),
+        of_palette("a series", kind="series", shape=(4, 1), latents=4, size=(2, 2)),
+        of_palette("vectors of another size", kind="vector", shape=(2, 2), latents=4, size=(4, 1)),
+        of_palette("images of one size", size=(4, 4)),
+        of_palette("classes", classes=2),
+        of_palette("a palette that is damaged", members={"palette.bin": b"\0"}),
+        Fault("escapes in a packet", FormatError, with_escapes),
     ],
     ("tables", "no table"): [
         tables("none", FormatError, b"\x00"),

@@ -7,6 +7,7 @@ linear  series: DCT over time, KLT over channels where it pays, lattices (linear
         images: patches through their KLT (image.py)
 conv1d  series: linear and a small convolutional network on each side (conv1d.py)
 conv2d  images: linear and a small convolutional network on each side (image.py)
+palette grey images, and vectors that are pictures (H, W): a few grey values (palette.py)
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ from rdedge.host.models.image import ImageConfig, ImageModel
 from rdedge.host.models.linear import LinearConfig, LinearSeries
 from rdedge.host.models.mlp import Mlp, MlpConfig
 from rdedge.host.models.overcomplete import Overcomplete, OvercompleteConfig
+from rdedge.host.models.palette import PaletteCodec, PaletteConfig
 from rdedge.types import SampleKind
 
 # A Conv1dConfig is a LinearConfig too.
-Sizes = MlpConfig | OvercompleteConfig | ImageConfig | LinearConfig
+Sizes = MlpConfig | OvercompleteConfig | ImageConfig | LinearConfig | PaletteConfig
 
 # What `auto` takes: what got furthest.
 AUTO: dict[SampleKind, str] = {"vector": "mlp", "series": "conv1d", "image": "conv2d"}
 # What applies to each kind of sample.
 MODELS: dict[SampleKind, tuple[str, ...]] = {
-    "vector": ("mlp", "overcomplete", "overcomplete-tied"),
+    "vector": ("mlp", "overcomplete", "overcomplete-tied", "palette"),
     "series": ("linear", "conv1d"),
-    "image": ("linear", "conv2d"),
+    "image": ("linear", "conv2d", "palette"),
 }
 
 
@@ -52,6 +54,8 @@ def config_of(value: dict[str, Any]) -> Sizes:
     kind = value["kind"]
     if kind == "mlp":
         return MlpConfig.from_json(value)
+    if kind == "palette":
+        return PaletteConfig.from_json(value)
     if kind in MODELS["vector"]:
         return OvercompleteConfig.from_json(value)
     if len(value["shape"]) == 3 and kind in ("linear", "conv2d"):
@@ -72,4 +76,6 @@ def rebuild(value: dict[str, Any]) -> Model:
         return Overcomplete(config)
     if isinstance(config, ImageConfig):
         return ImageModel(config)
+    if isinstance(config, PaletteConfig):
+        return PaletteCodec(config)
     return Conv1d(config) if isinstance(config, Conv1dConfig) else LinearSeries(config)
