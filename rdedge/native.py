@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Library", "describe", "library"]
 
-ABI = 7
+ABI = 8
 NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 
 _pointer = ctypes.c_void_p

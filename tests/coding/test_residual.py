@@ -21,7 +21,7 @@ CODERS: tuple[Backend, ...] = ("c", "numpy")
 
 @pytest.mark.parametrize("coder", CODERS)
 def test_the_vector_of_the_page(coder: Backend) -> None:
-    found = read_residual(bytes.fromhex("28470648"), 8, coder)
+    found = read_residual(bytes.fromhex("230604"), 8, coder)
     assert (found.fineness, found.q.tolist()) == (1, [0, 0, 0, -1, 0, 2, 0, 0])
 
 

@@ -191,7 +191,7 @@ def residual(
 
 
 # Table 2, fineness 0: 0, 0 and 1.
-RESIDUAL = bytes.fromhex("02727c01")
+RESIDUAL = bytes.fromhex("020c")
 
 
 def digest(name: str, error: type[RdedgeError], data: bytes, dtype: type) -> Fault:
@@ -586,10 +586,10 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         residual("no escapes", b"\x80\x10\x00" + RESIDUAL[1:]),
         residual("escapes beyond", b"\x80\x10\x09" + RESIDUAL[1:], error=FormatError),
         residual("escapes left over", b"\x80\x10\x01\x00" + RESIDUAL[1:]),
-        residual("escapes missing", bytes.fromhex("12700602"), error=TruncatedError),
+        residual("escapes missing", bytes.fromhex("121f"), error=TruncatedError),
         residual("a byte more", RESIDUAL + b"\x01"),
-        residual("nothing but zeros", b"\x00"),
-        residual("below 0 in zigzag", bytes.fromhex("80100101fe3f0c")),
+        residual("nothing but zeros", b"\x0f"),
+        residual("below 0 in zigzag", bytes.fromhex("80100101ffff07")),
         residual("a fineness that leaves no step", b"\x60" + RESIDUAL[1:], step=3.0),
         residual("too many values", b"\x0f\x01", samples=1 << 20),
     ],

@@ -54,7 +54,7 @@ PACKETS = {
         gated=True,
     ),
     "packet-residual": Packet(
-        KEY, (Run(0, 7, 1),), {**SYMBOLS, Stream.RESIDUAL: bytes.fromhex("28470648")}, gated=True
+        KEY, (Run(0, 7, 1),), {**SYMBOLS, Stream.RESIDUAL: bytes.fromhex("230604")}, gated=True
     ),
     "packet-measured": Packet(
         KEY, ONE, {**SYMBOLS, Stream.MEASURED: bytes.fromhex("00000a3c")}, gated=True
