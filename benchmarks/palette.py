@@ -1,6 +1,7 @@
 """`palette` on pictures of few grey values: bytes at a bound, and what they cost.
 
     python benchmarks/palette.py [--data DIR] [--machine NAME] [--keep DIR] [--only SET]
+                                 [--size SIZE] [--bound DB]
 
 Sets: deeppcb (boards under a line-scan camera, in grey, without those test images that overlap a
 training image, each a packet) and mnist (20,000 digits to train, 5,000 held out, in one packet).
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where runs are kept")
     parser.add_argument("--only", action="append", choices=list(SETS))
     parser.add_argument("--size", action="append", choices=["nano", "small"])
+    parser.add_argument("--bound", action="append", type=float, help="of the set's bounds")
     options = parser.parse_args()
     torch.set_num_threads(1)
     path = RESULTS / f"palette-{options.machine}.csv"
@@ -89,7 +91,7 @@ def main() -> None:
             bounds, sizes, epochs = SETS[name]
             place = _place(name, options.data, keep)
             rows = []
-            for bound in bounds:
+            for bound in options.bound or bounds:
                 for size in options.size or sizes:
                     run = keep / f"{name}-{bound:g}-{size}"
                     if not (run / "scorecard.json").exists():
