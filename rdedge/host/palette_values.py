@@ -24,6 +24,8 @@ Values = tuple[float, ...]
 _REACH, _STEPS = 3.0, 150
 # Values that few are at most, and the share of pixels that must be near one of them.
 _FEW, _FEW_SHARE = 3, 0.9
+# Of vectors: a squared error, in squared ranges of two values, that is an mlp's.
+_COARSE = 1 / 120
 # Grey values that are told apart when a palette is looked for.
 _BINS = 256
 _PIXELS = 1 << 24
@@ -46,15 +48,19 @@ def refuse_kind(spec: SampleSpec) -> None:
         )
 
 
-def few_valued(parts: Parts) -> str | None:
+def few_valued(parts: Parts, bound: Bound, scale: metrics.Scale) -> str | None:
     """Why these samples are pictures of few values, in words; None where they are not: nine tenths
-    of their pixels lie within a sixteenth of the range from one of two or three values.
+    of their pixels lie within a sixteenth of the range from one of two or three values. None too of
+    vectors with a coarse bound: there an `mlp` needs fewer bytes (MNIST at 20 dB: docs/figures.md).
     """
     spec = parts.spec
     try:
         refuse_kind(spec)
         found = palettes(parts.train)[: _FEW - 1]
     except (ConfigError, TrainingError):
+        return None
+    wanted = metrics.mse_for(bound.metric, bound.value, scale)
+    if spec.kind == "vector" and wanted > _COARSE * (found[0][-1] - found[0][0]) ** 2:
         return None
     for levels in found:
         near = count = 0

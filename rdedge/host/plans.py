@@ -94,7 +94,7 @@ def plan_by_name(
     name: str, parts: Parts, bound: Bound, scale: metrics.Scale, **settings: Any
 ) -> Plan:
     """As plan_for; of `auto` a palette for pictures of few values, else what gets furthest."""
-    if name == "auto" and (why := few_valued(parts)) is not None:
+    if name == "auto" and (why := few_valued(parts, bound, scale)) is not None:
         # Settings that say nothing to a palette are meant for another model.
         with contextlib.suppress(ConfigError):
             return replace(plan_for("palette", parts, bound, scale, **settings), why=why)

@@ -16,9 +16,12 @@ from rdedge.bundle.fallback import Fallback
 from rdedge.codec import Decoder, Encoder
 from rdedge.errors import ConfigError, TrainingError
 from rdedge.host import palette_values, palettes, pixels, restore
+from rdedge.host.datasets import Parts, scale_of
 from rdedge.host.export import export
 from rdedge.host.models.palette import SIZES, PaletteConfig
+from rdedge.host.palette_values import few_valued
 from rdedge.host.train import resume, train
+from rdedge.types import Bound, SampleSpec
 
 INK, PAPER = 12.0, 240.0
 BOUND = 21.0
@@ -220,6 +223,14 @@ def test_what_has_many_values_is_refused_and_left_by_auto(tmp_path: Path) -> Non
             model="palette",
             kind="image",
         )
+
+
+def test_auto_leaves_vectors_whose_bound_is_coarse() -> None:
+    parts = Parts(SampleSpec("vector", (14, 12), "uint8"), *[[boards(40, (14, 12), 2)]] * 3)
+    scale = scale_of(parts)
+    assert few_valued(parts, Bound("psnr", 15.0), scale) is None
+    parts.train[0][:] = np.where(parts.train[0] > 128, 255, 0)
+    assert few_valued(parts, Bound("psnr", 99.0), scale) is not None
 
 
 def test_options_that_say_nothing_to_it_are_refused(folder: Path, tmp_path: Path) -> None:
