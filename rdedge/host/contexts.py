@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -25,16 +26,7 @@ from rdedge.coding.tables import Tables, tables_from_counts
 from rdedge.coding.trellis import Trellis
 from rdedge.host.classes import Layout, cut, shape_of
 from rdedge.host.fit import NEAREST, Latents, Rounding, rows_of, symbols_of
-from rdedge.host.shapes import (
-    LEAST_ZERO,
-    NARROWEST,
-    REACH,
-    SIZES,
-    WIDTHS,
-    ZEROS,
-    blended,
-    mass,
-)
+from rdedge.host.shapes import LEAST_ZERO, NARROWEST, REACH, SIZES, WIDTHS, ZEROS, blended, mass
 from rdedge.host.spans import Inputs, image_spans, lag_of, series_spans, vector_spans
 from rdedge.host.taps import fit_taps
 from rdedge.types import Array
@@ -101,10 +93,11 @@ def train_contexts(
     rounding: Rounding,
     *,
     trellis: Trellis | None = None,
+    share: float = 1.0,
     seed: int = 0,
 ) -> Contexts:
     """Contexts for training latents at this step and rounding, whose bank names a table for every
-    combination of levels. layout: with a trellis, the unbound one.
+    combination of levels. layout: with a trellis, the unbound one. share: of the usual steps.
     """
     torch.manual_seed(seed)
     # As many as there are statistics to take from; of a large part not all at once.
@@ -125,7 +118,7 @@ def train_contexts(
     blank = _blank(spans, taps)
     examples = _examples(layout, blank, train, step, rounding, trellis, seed)
     net = ContextNet(examples.x.shape[1], _places(layout, rows_of(symbols)[:_SOME_ROWS]))
-    descend(net, examples, moving_of(layout, trellis), seed)
+    descend(net, examples, moving_of(layout, trellis), share, seed)
     return to_integers(net, blank)
 
 
@@ -159,7 +152,9 @@ def moving_of(layout: Layout, trellis: Trellis | None) -> Moving | None:
     return None if trellis is None else Moving(trellis, layout.quantisers == SCALED)
 
 
-def descend(net: ContextNet, examples: Examples, moving: Moving | None, seed: int) -> None:
+def descend(
+    net: ContextNet, examples: Examples, moving: Moving | None, share: float, seed: int
+) -> None:
     """Train, in more steps where there is more to learn from."""
     optimiser = torch.optim.Adam(net.parameters(), _RATE)
     rng = np.random.default_rng(seed)
@@ -167,7 +162,7 @@ def descend(net: ContextNet, examples: Examples, moving: Moving | None, seed: in
     away = torch.from_numpy(examples.away.astype(np.int64))
     latent, weight = torch.from_numpy(examples.latent), torch.from_numpy(examples.weight)
     moves = None if moving is None else torch.from_numpy(moving.latents)[latent]
-    steps = int(np.clip(len(k) * _PASSES / _BATCH, *_STEPS))
+    steps = int(share * np.clip(len(k) * _PASSES / _BATCH, *_STEPS))
     for i in range(steps):
         which = torch.from_numpy(rng.integers(0, len(k), min(_BATCH, len(k))))
         for group in optimiser.param_groups:
@@ -363,9 +358,11 @@ def _blank(spans: tuple[Inputs | None, ...], taps: tuple[tuple[Tap, ...], ...]) 
     )
 
 
+@cache
 def _placeholders(count: int) -> Tables:
     """Tables to name, of no use for coding."""
-    return tables_from_counts([0] * count, [np.ones(2)] * count)
+    one = tables_from_counts([0], [np.ones(2)]).frequencies[0]
+    return Tables(np.zeros(count, np.int32), (one,) * count)
 
 
 def _places(layout: Layout, rows: Array) -> Array:

@@ -193,9 +193,11 @@ def _with_trellis(layout: Layout, train: Latents, step: float) -> Entropy:
     """
     start = start_contexts(layout.unbound(), train, step)
     found = _counted(layout, start, train, 2.0 * step, NEAREST, EIGHT)
-    for _ in range(2):
+    for share in (0.4, 1.0):
         found = recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHTS[0]), train, step)
-        contexts = train_contexts(layout.unbound(), train, step, found.how, trellis=EIGHT)
+        contexts = train_contexts(
+            layout.unbound(), train, step, found.how, trellis=EIGHT, share=share
+        )
         found = _counted(layout, contexts, train, step, found.how, EIGHT)
     return recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHTS[0]), train, step)
 
