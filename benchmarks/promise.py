@@ -54,6 +54,8 @@ FIELDS = (
 CASES = {
     "skab": ("skab", "mse", 0.011),
     "etth1": ("etth1", "mse", 0.011),
+    "nab_temperature": ("nab_temperature", "mse", 0.011),
+    "nab_cpu": ("nab_cpu", "mse", 0.011),
     "skab-largest": ("skab", "max-abs", 0.3),
 }
 
