@@ -105,6 +105,9 @@ from rdedge import native
 assert native.describe().startswith("C ("), native.describe()
 print(platform.python_version(), platform.machine(), native.describe())'
 
+say "the golden vectors, there"
+"$base/python" "$here/vectors.py" "$here/../golden/coding"
+
 say "bundles and samples, made on the host"
 work=$base/work
 rm -rf "$work"
