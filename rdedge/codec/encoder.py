@@ -31,6 +31,9 @@ from rdedge.format.mask import write_mask
 from rdedge.format.packet import LEARNED, Run
 from rdedge.types import Array
 
+# Latents within so many steps can be quantised, with a trellis too.
+_MOST_SYMBOL = 2.0**30 - 2.0**10
+
 
 class Encoder:
     """The device's half of a bundle.
@@ -145,6 +148,10 @@ class Encoder:
         for i in range(0, len(x), rows):
             y[i : i + rows] = self.runner.run(to_network(x[i : i + rows])).reshape(-1, latents)
         return y
+
+    def reach(self, level: int) -> float:
+        """Latents smaller than this can be quantised at a level, the exact ones among them."""
+        return _MOST_SYMBOL * min(self.manifest.levels[level].step, 1.0)
 
     def quantised(
         self, y: Array, level: int, grid: tuple[int, ...] = (), factor: float = 1.0

@@ -20,7 +20,7 @@ from rdedge.codec.fallbacks import Fallbacks
 from rdedge.codec.measure import Measure
 from rdedge.codec.parts import Parts
 from rdedge.codec.preprocess import refuse_non_finite
-from rdedge.codec.refine import MOST_SYMBOL, Refiner
+from rdedge.codec.refine import Refiner
 from rdedge.codec.tally import Tally
 from rdedge.codec.tighten import Held, Tightener
 from rdedge.errors import ConfigError, ShapeError
@@ -210,8 +210,7 @@ class Gate:
         factor: of the weight of a bit.
         """
         level = self.order[rank]
-        step = self.encoder.manifest.levels[level].step
-        fine = batch.fits[which] < MOST_SYMBOL * min(step, 1.0)
+        fine = batch.fits[which] < self.encoder.reach(level)
         some = which[fine]
         symbols = np.zeros((len(which), batch.y.shape[1]), np.int32)
         values = np.full(len(which), np.nan)
@@ -292,9 +291,9 @@ class Gate:
         if n > 1 and held.size and batch.bits[held].mean() < _SMALL_BITS:
             for rank in range(1, ranks):
                 finer = held[(batch.ranks[held] < rank)]
-                finer = finer[batch.fits[finer] < MOST_SYMBOL * self._least_step(rank)]
+                level = self.order[rank]
+                finer = finer[batch.fits[finer] < self.encoder.reach(level)]
                 if finer.size:
-                    level = self.order[rank]
                     symbols = self.encoder.quantised(batch.y[finer], level, batch.grid)
                     cost[finer, rank] = self.encoder.symbol_codec.bits(symbols, batch.grid)
         options = cheapest(cost)
@@ -323,9 +322,6 @@ class Gate:
             else Pick(int(option) - ranks + 1, 0)
             for option in options.tolist()
         ]
-
-    def _least_step(self, rank: int) -> float:
-        return min(self.encoder.manifest.levels[self.order[rank]].step, 1.0)
 
     def _packet(
         self,

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # Tag, length and head of the stream.
 _FRAME_BITS = 24.0
-# Latents within so many steps can be quantised.
-MOST_SYMBOL = 2.0**30 - 2.0**10
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Refiner:
     def _price(self, x: Array, y: Array, fits: Array, rank: int, grid: tuple[int, ...]) -> Array:
         level = self.order[rank]
         bits = np.full(len(x), np.inf)
-        fine = np.flatnonzero(fits < MOST_SYMBOL * self._least_step(level))
+        fine = np.flatnonzero(fits < self.encoder.reach(level))
         if fine.size:
             symbols = self.encoder.quantised(y[fine], level, grid)
             found = self.correct(x[fine], symbols, np.full(fine.size, level))
@@ -85,9 +83,6 @@ class Refiner:
             price += [best_table(q)[1] + _FRAME_BITS if q.any() else 0.0 for q in found.q]
             bits[fine] = np.where(found.kept, price, np.inf)
         return bits
-
-    def _least_step(self, level: int) -> float:
-        return min(self.encoder.manifest.levels[level].step, 1.0)
 
     def correct(
         self, x: Array, symbols: Array, levels: Array, fineness: int | None = None

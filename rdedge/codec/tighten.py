@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rdedge.codec.measure import Measure
-from rdedge.codec.refine import MOST_SYMBOL
 from rdedge.types import Array
 
 if TYPE_CHECKING:
@@ -65,8 +64,7 @@ class Tightener:
     ) -> Array:
         """Whether samples keep the bound so; what costs less than what is known is noted."""
         level, y = self.order[rank], held.y[which]
-        step = self.encoder.manifest.levels[level].step
-        if np.abs(y).max() >= MOST_SYMBOL * min(step, 1.0):
+        if np.abs(y).max() >= self.encoder.reach(level):
             return np.zeros(len(which), bool)
         symbols = self.encoder.quantised(y, level, grid, factor)
         values = self.measure.learned(held.x[which], symbols, np.full(len(which), level))

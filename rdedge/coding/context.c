@@ -1,5 +1,6 @@
 /* Which table codes a latent, by what is decoded before it (FORMAT.md 4.8): a small network in
    integers, the same ones as in context.py. */
+#include "dot.h"
 #include "rans.h"
 
 #define BLOCK 64 /* rows looked at side by side */
@@ -8,7 +9,6 @@
 #define MAGNITUDE_MAX 1023
 #define ACTIVATION_MAX 4095
 #define TAP_MAX 8191
-#define LANES 8 /* numbers that are multiplied side by side */
 #define PHASES 4 /* quarters of a step that a mean lies beyond a whole one */
 #define NO_ZERO 4 /* added to the phase where the mean is a step or more away from zero */
 
@@ -129,20 +129,6 @@ INLINE int32_t restored(int32_t coded, const Mean *mean, int64_t i)
 {
     uint32_t q = (uint32_t)coded + (uint32_t)(mean->away[i] / PHASES);
     return (int32_t)(mean->sign[i] < 0 ? 0 - q : q);
-}
-
-INLINE int64_t padded(int64_t count)
-{
-    return (count + LANES - 1) / LANES * LANES;
-}
-
-/* Of n products, n a multiple of LANES: a form that compilers make vectors of. */
-INLINE int32_t dot(const int16_t *a, const int16_t *b, int64_t n)
-{
-    int32_t sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
 }
 
 /* Input f of latent k for rows r to r + n, to x. sums: of magnitudes of the latents before each, as

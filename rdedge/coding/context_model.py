@@ -21,6 +21,7 @@ from rdedge.coding.context import (
     Rows,
     logarithms,
 )
+from rdedge.coding.dot import padded
 from rdedge.coding.means import Mean, Moving, States
 from rdedge.coding.rans import Coder
 from rdedge.coding.rans_steps import Step
@@ -31,15 +32,9 @@ __all__ = ["ContextModel"]
 
 _TAP = np.dtype([("direction", "<i4"), ("latent", "<i4"), ("weight", "<i4")])
 _SPAN = np.dtype([("direction", "<i4"), ("first", "<i4"), ("count", "<i4")])
-_LANES = 8
 Index = NDArray[np.uint16]
 Int32s = NDArray[np.int32]
 Floats = NDArray[np.float32]
-
-
-def _padded(weights: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Rows filled up with zeros to a multiple of what context.c multiplies side by side."""
-    return np.pad(weights, ((0, 0), (0, -weights.shape[1] % _LANES)))
 
 
 class ContextModel:
@@ -249,9 +244,9 @@ class ContextModel:
             np.concatenate([[0], np.cumsum([len(t) for t in c.taps])]).astype(np.int32),
             np.array([t for taps in c.taps for t in taps] or [(0, 0, 0)], _TAP),
             np.ascontiguousarray(c.kinds),
-            _padded(c.weights),
+            padded(c.weights),
             np.ascontiguousarray(c.biases),
-            _padded(c.out_weights),
+            padded(c.out_weights),
             np.ascontiguousarray(c.out_biases),
             np.ascontiguousarray(c.bank),
             self._logarithms,

@@ -1,5 +1,6 @@
 /* Pictures of few grey values (FORMAT.md 4.10): which tables code a pixel, by the pixels before it; a
    network in integers, the same ones as in palette_model.py. */
+#include "dot.h"
 #include "rans.h"
 
 #include <string.h>
@@ -11,7 +12,6 @@
 #define ACTIVATION_MAX 4095
 #define CHUNK 8
 #define ROOM (INPUTS_MAX + CHUNK)
-#define LANES 8 /* numbers that are multiplied side by side */
 
 /* Compiled for wider vectors too, where the loader can choose. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
@@ -53,20 +53,6 @@ typedef struct {
     int64_t plane;  /* bytes of one */
     int64_t origin; /* where the first pixel of a plane is */
 } Planes;
-
-INLINE int64_t padded(int64_t count)
-{
-    return (count + LANES - 1) / LANES * LANES;
-}
-
-/* Of n products, n a multiple of LANES: a form that compilers make vectors of. */
-INLINE int32_t dot(const int16_t *a, const int16_t *b, int64_t n)
-{
-    int32_t sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
 
 INLINE int16_t activation(int32_t sum, int64_t shift)
 {

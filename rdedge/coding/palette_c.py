@@ -7,13 +7,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from rdedge.coding.dot import padded
 from rdedge.coding.palette import POSITION_MAX, Palette
 from rdedge.coding.palette_planes import CHUNK, Planes
 from rdedge.native import Library
 
 __all__ = ["NativePalette"]
 
-_LANES = 8
 _CHUNKS = np.dtype([("delta", "<i4"), ("count", "<i4"), ("mask", "u1", CHUNK)])
 
 Index = NDArray[np.uint16]
@@ -21,11 +21,6 @@ Int32s = NDArray[np.int32]
 Int8s = NDArray[np.int8]
 Floats = NDArray[np.float32]
 Arrays = tuple[NDArray[np.generic], ...]
-
-
-def _padded(weights: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Rows filled up with zeros to a multiple of what palette.c multiplies side by side."""
-    return np.pad(weights, ((0, 0), (0, -weights.shape[1] % _LANES)))
 
 
 class NativePalette:
@@ -140,11 +135,11 @@ class NativePalette:
             right,
             np.ascontiguousarray(p.codes),
             which,
-            _padded(p.weights),
+            padded(p.weights),
             p.place_biases,
-            _padded(p.weights_2),
+            padded(p.weights_2),
             np.ascontiguousarray(p.biases_2),
-            _padded(p.out_weights),
+            padded(p.out_weights),
             np.ascontiguousarray(p.out_biases),
         )
 
