@@ -18,6 +18,9 @@ Words = NDArray[np.uint32]
 LOWER = 1 << 31
 UPPER = 1 << 63
 
+# No int32 outside a table takes more: what goes on after it is malformed, however the bytes end.
+_ESCAPE_BYTES = 5
+
 
 def join_states(states: list[int], body: bytes) -> bytes:
     """The stream: the states of all lanes, in as few bytes as one lane needs, then the words."""
@@ -76,7 +79,7 @@ def read_escapes(
 def read_escape(escapes: bytes, position: int, minimum: int, regular: int) -> tuple[int, int]:
     """One symbol outside its table, and the position after it."""
     try:
-        value, position = read_varint(escapes, position)
+        value, position = read_varint(escapes, position, _ESCAPE_BYTES)
     except TruncatedError:
         raise fault_error(Fault.ESCAPE_SHORT) from None
     except FormatError:

@@ -32,11 +32,13 @@ def append_varint(out: bytearray, value: int) -> None:
     out.append(value)
 
 
-def read_varint(data: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:
-    """Read a varint at position; returns (value, position after it).
+def read_varint(
+    data: bytes | bytearray | memoryview, position: int, longest: int = _MAX_BYTES
+) -> tuple[int, int]:
+    """Read a varint at position, of at most longest bytes; returns (value, position after it).
 
     Raises TruncatedError where data ends inside it, FormatError where it is not in its shortest
-    form or does not fit in 64 bits.
+    form, takes more bytes or does not fit in 64 bits.
     """
     end = len(data)
     start = position
@@ -52,10 +54,10 @@ def read_varint(data: bytes | bytearray | memoryview, position: int) -> tuple[in
         if byte < 0x80:
             break
         shift += 7
-        if position - start >= _MAX_BYTES:
+        if position - start >= longest:
             raise FormatError(
-                f"the varint at byte {start} is longer than {_MAX_BYTES} bytes",
-                expected="a varint of at most 64 bits",
+                f"the varint at byte {start} is longer than {longest} bytes",
+                expected=f"a varint of at most {longest} bytes",
             )
     if byte == 0 and position - start > 1:
         raise FormatError(

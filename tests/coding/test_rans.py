@@ -176,6 +176,9 @@ def test_every_flipped_bit_and_every_cut(lanes, count):
         (b"\xff\xff", b"", 1, 1, TruncatedError),  # an escape without its value
         (b"\xff\xff", b"\x80\x00", 1, 1, FormatError),  # not the shortest form
         (b"\xff\xff", b"\xff\xff\xff\xff\xff\x00", 1, 1, FormatError),
+        (b"\xff\xff", b"\xff\xff\xff\xff", 1, 1, TruncatedError),
+        (b"\xff\xff", b"\xff\xff\xff\xff\xff", 1, 1, FormatError),  # too long, and cut short
+        (b"\xff\xff", b"\xff\xff\xff\xff\xff\xff", 1, 1, FormatError),
         (b"\xff\xff", b"\x80\x80\x80\x80\x20", 1, 1, FormatError),  # beyond int32
         (b"\xff\xff", b"\x00\x00", 1, 1, FormatError),  # one escape too many
         (b"", b"\x00", 1, 1, FormatError),
