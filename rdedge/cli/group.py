@@ -24,6 +24,7 @@ COMMANDS = {
     "compress": ("compress", "Files, folders or a pipe into one container."),
     "decompress": ("decompress", "A container back into files."),
     "inspect": ("inspect", "Show a bundle, a container or a packet."),
+    "pilot": ("pilot", "Is it worth it? A curve, a verdict, a bundle and a plan, from data."),
     "savings": ("savings", "What a container saved, beside the classical codecs."),
     "devices": ("devices", "Profiles of devices: list, show, probe this machine."),
     "doctor": ("doctor", "What is installed, what is missing, how to mend it."),
