@@ -96,7 +96,7 @@ def constant(spec: SampleSpec, samples: Sequence[Array], columns: Sequence[str])
         each = x.reshape(len(x), -1).astype(np.float64)
         flat += int((np.fmax.reduce(each, axis=1) <= np.fmin.reduce(each, axis=1)).sum())
     still = ~(high > low)
-    names = [columns[c] if columns else str(c + 1) for c in np.flatnonzero(still)]
+    names = [columns[c] if columns else str(c + 1) for c in np.flatnonzero(still).tolist()]
     values = {"channels": names if width > 1 else [], "samples": flat}
     if still.all():
         value = float(low[0]) if np.isfinite(low[0]) else None

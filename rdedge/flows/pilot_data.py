@@ -53,6 +53,9 @@ class Reading:
         )
 
 
+AS_IT_COMES = Reading()
+
+
 @dataclass(frozen=True)
 class Gathered:
     """data, reading: as training takes them. name: for people. train: all that is not held out.

@@ -207,7 +207,13 @@ def classical_points(trainer: Trainer, points: Points, must: str | None = None) 
     few = _few(parts.held_out, _SCOUTS[parts.spec.kind])
     train_part = parts.train[0] if parts.spec.kind != "image" else None
     scouted: list[tuple[str, int, float]] = []
-    for codec in registry.available():
+    start, left_out = clock.spent_s, []
+    for codec in sorted(registry.available(), key=lambda name: not _fast(name)):
+        # At least those that take no time, and what is used today.
+        over = clock.spent_s - start > _CLASSICAL * clock.budget_s
+        if over and not _fast(codec) and codec != must:
+            left_out.append(codec)
+            continue
         trainer.tell(f"trying {codec} on {sum(map(len, few))} samples")
         began = clock.spent_s
         found = _search(parts.spec, few, Bound(metric, middle), scale, train_part, [codec])
@@ -224,7 +230,7 @@ def classical_points(trainer: Trainer, points: Points, must: str | None = None) 
         if each * len(at) <= left or (can_win and not asked) or codec == must:
             asked[codec] = at
             left -= each * len(at)
-    left_out = [codec for codec, _, _ in scouted if codec not in asked]
+    left_out += [codec for codec, _, _ in scouted if codec not in asked]
     for codec, distortions in asked.items():
         for distortion in distortions:
             trainer.tell(f"{codec} at {metric} {distortion:.4g}")
@@ -235,6 +241,12 @@ def classical_points(trainer: Trainer, points: Points, must: str | None = None) 
             ]
     if left_out:
         points.notes.append(("curve.left_out", {"codecs": left_out}))
+
+
+def _fast(name: str) -> bool:
+    """Whether a search with this codec takes little."""
+    codec = registry.get(name)
+    return codec.quick or "array" in codec.takes
 
 
 def _search(
