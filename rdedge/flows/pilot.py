@@ -133,8 +133,8 @@ def _worked(
     points = learned_points(trainer, start, options.task, options.labels, options.task_data)
     if options.max_distortion is None:
         widen(trainer, points, options.fall)
-    classical_points(trainer, points, options.today_codec)
     chosen, bound, why = _chosen(points, metric, noise, options)
+    classical_points(trainer, points, chosen.point.distortion, options.today_codec)
     tell(f"sending the held-out samples through the bundle, promise {bound}")
     bundle = chosen.draft.promising(bound).bundle(chosen.factor)
     refuse_unsafe(bundle)

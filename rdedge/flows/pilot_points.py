@@ -3,8 +3,8 @@
 A model's step serves bounds around the one that it was trained for, so the curve comes from one
 run: five steps from half to twice its own. Where a run takes little of the budget, others are
 trained for the ends of the curve, where a model of their own does better. The classical codecs are
-searched at the distortions of the learned points: all of them on a few samples first, then those
-that can win, and as many more as the budget allows, on all held-out samples.
+searched at the distortions of the learned points: on a few samples first, then those that can win
+at the distortion that was chosen, and as much more as the budget allows, on all held-out samples.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rdedge.host.train import train
 from rdedge.host.training import Progress
 from rdedge.metrics import Scale
 from rdedge.report.curve import Point
-from rdedge.types import Array, Bound, SampleSpec
+from rdedge.types import Array, Bound
 
 # On the step of a run, the coarsest first.
 FACTORS = (2.0, 2**0.5, 1.0, 2**-0.5, 0.5)
@@ -193,79 +193,103 @@ def _made(trainer: Trainer, run: Path, draft: Draft, factor: float, judge: Judge
     return Made(run, draft, factor, point, each)
 
 
-def classical_points(trainer: Trainer, points: Points, must: str | None = None) -> None:
-    """Search the classical codecs at the distortions of the learned points. must: a codec that is
-    searched whatever it takes.
+def classical_points(
+    trainer: Trainer, points: Points, chosen: float, must: str | None = None
+) -> None:
+    """Search the classical codecs at the distortions of the learned points: at the chosen one those
+    that can win, then the others there, then all at the other distortions, while the budget lasts.
+    must: a codec that is searched there whatever it takes.
     """
-    clock, metric = trainer.clock, trainer.metric
-    parts, scale = points.made[0].draft.basis.parts, points.made[0].draft.basis.scale
-    wanted = [one.point.distortion for one in points.made]
-    wanted = distinct(wanted, Bound(metric, 1.0))
+    metric, held_out = trainer.metric, trainer.gathered.held_out
+    wanted = distinct([one.point.distortion for one in points.made], Bound(metric, 1.0))
     if not wanted:
         return
-    middle = wanted[len(wanted) // 2]
-    few = _few(parts.held_out, _SCOUTS[parts.spec.kind])
-    train_part = parts.train[0] if parts.spec.kind != "image" else None
-    scouted: list[tuple[str, int, float]] = []
-    start, left_out = clock.spent_s, []
+    first = min(wanted, key=lambda value: abs(value - chosen))
+    search = _Search(trainer, points.made[0].draft.basis.scale)
+    scouted, left_out = _scouted(trainer, search, first, must)
+    if not scouted:
+        return
+    budget = _CLASSICAL * trainer.clock.budget_s
+    near = [one for one in scouted if one.size <= _CLOSE * scouted[0].size]
+    # The best few are what the verdict rests on: these at least, unless one alone would take all.
+    sure = [one for one in near if one.full_s <= budget or one is near[0]]
+    sure += [one for one in scouted if one.codec == must and one not in sure]
+    rest = [one for one in scouted if one not in sure]
+    jobs = [(one, first) for one in [*sure, *rest]]
+    others = [value for value in wanted if value != first]
+    jobs += [(one, value) for one in [*sure, *rest] for value in others]
+    began, found_of = trainer.clock.spent_s, set()
+    for n, (one, value) in enumerate(jobs):
+        left = budget - (trainer.clock.spent_s - began)
+        if n >= len(sure) and one.full_s > left:
+            continue
+        trainer.tell(f"{one.codec} at {metric} {value:.4g}")
+        found_of.add(one.codec)
+        for found in best_of_each(search(one.codec, held_out, value)):
+            parts = points.made[0].draft.basis.parts
+            points.classical.append(classical_point(found, parts, True, points.judge))
+    left_out += [one.codec for one in scouted if one.codec not in found_of]
+    if left_out:
+        points.notes.append(("curve.left_out", {"codecs": left_out}))
+
+
+@dataclass(frozen=True)
+class _Scouted:
+    """size: bytes on the few; full_s: seconds that one search on all held-out samples may take."""
+
+    codec: str
+    size: int
+    full_s: float
+
+
+def _scouted(
+    trainer: Trainer, search: _Search, value: float, must: str | None
+) -> tuple[list[_Scouted], list[str]]:
+    """(codecs by their size on a few samples, those that there was no time for)."""
+    clock, spec = trainer.clock, trainer.gathered.spec
+    few = _few(trainer.gathered.held_out, _SCOUTS[spec.kind])
+    more = sum(map(len, trainer.gathered.held_out)) / max(1, sum(map(len, few)))
+    found: list[_Scouted] = []
+    left_out = []
+    start = clock.spent_s
     for codec in sorted(registry.available(), key=lambda name: not _fast(name)):
-        # At least those that take no time, and what is used today.
         over = clock.spent_s - start > _CLASSICAL * clock.budget_s
         if over and not _fast(codec) and codec != must:
             left_out.append(codec)
             continue
         trainer.tell(f"trying {codec} on {sum(map(len, few))} samples")
         began = clock.spent_s
-        found = _search(parts.spec, few, Bound(metric, middle), scale, train_part, [codec])
-        if found:
-            scouted.append((codec, found[0].size_bytes, clock.spent_s - began))
-    scouted.sort(key=lambda one: one[1])
-    more = sum(map(len, parts.held_out)) / max(1, sum(map(len, few)))
-    left = _CLASSICAL * clock.budget_s
-    asked: dict[str, list[float]] = {}
-    for codec, size, seconds in scouted:
-        each = seconds * (more if parts.spec.kind != "series" else more**0.5)
-        can_win = size <= _CLOSE * scouted[0][1]
-        at = wanted if can_win or codec == must or each * len(wanted) <= left else [middle]
-        if each * len(at) <= left or (can_win and not asked) or codec == must:
-            asked[codec] = at
-            left -= each * len(at)
-    left_out += [codec for codec, _, _ in scouted if codec not in asked]
-    for codec, distortions in asked.items():
-        for distortion in distortions:
-            trainer.tell(f"{codec} at {metric} {distortion:.4g}")
-            bound = Bound(metric, distortion)
-            found = _search(parts.spec, parts.held_out, bound, scale, train_part, [codec])
-            points.classical += [
-                classical_point(f, parts, True, points.judge) for f in best_of_each(found)
-            ]
-    if left_out:
-        points.notes.append(("curve.left_out", {"codecs": left_out}))
+        one = search(codec, few, value)
+        if one:
+            found.append(_Scouted(codec, one[0].size_bytes, (clock.spent_s - began) * more))
+    return sorted(found, key=lambda one: one.size), left_out
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What a codec needs for samples at a distortion, packet by packet."""
+
+    trainer: Trainer
+    scale: Scale
+
+    def __call__(self, codec: str, samples: Sequence[Array], value: float) -> list[Found]:
+        gathered = self.trainer.gathered
+        return rivals(
+            gathered.spec,
+            samples,
+            Bound(self.trainer.metric, value),
+            self.scale,
+            packetised=True,
+            # Windows that do not overlap say as much to a dictionary.
+            train=gathered.train[0] if gathered.spec.kind != "image" else None,
+            codecs=[codec],
+        )
 
 
 def _fast(name: str) -> bool:
-    """Whether a search with this codec takes little."""
+    """Whether a search with this codec takes little: no picture codec of many tools, no training."""
     codec = registry.get(name)
-    return codec.quick or "array" in codec.takes
-
-
-def _search(
-    spec: SampleSpec,
-    samples: Sequence[Array],
-    bound: Bound,
-    scale: Scale,
-    train_part: Array | None,
-    codecs: Sequence[str],
-) -> list[Found]:
-    return rivals(
-        spec,
-        samples,
-        bound,
-        scale,
-        packetised=True,
-        train=train_part,
-        codecs=codecs,
-    )
+    return codec.quick or ("array" in codec.takes and not codec.packets_only)
 
 
 def _few(samples: Sequence[Array], most: int) -> list[Array]:

@@ -174,7 +174,7 @@ def plan(
     """The stages for a fleet of so many devices; those larger than the fleet are left out."""
     stages: list[Stage] = []
     for name, count, days, drift in _STAGES:
-        count = devices if count == 0 else count
+        count = devices if count == 0 else min(count, devices)
         if stages and count <= stages[-1].devices:
             continue
         samples = max(1, int(min(count * days * samples_per_day, 1e12)))
