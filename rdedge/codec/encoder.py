@@ -70,7 +70,8 @@ class Encoder:
         self.symbol_codec = SymbolCodec.of(self.bundle, coder)
         rounding, quantisers = self.manifest.rounding, self.bundle.selection.quantisers
         self._quantisers = [
-            Quantiser(level.step, rounding, quantisers) for level in self.manifest.levels
+            Quantiser(level.step, rounding, quantisers, self.symbol_codec.steady(level.step))
+            for level in self.manifest.levels
         ]
         self.mode = mode_of(self.bundle, gate)
         self.tally = Tally()

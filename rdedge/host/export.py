@@ -227,8 +227,10 @@ class Draft:
         if self.entropy is None or self.entropy.contexts is None:
             return None
         encoder, _ = coders(made)
-        layout, samples = layout_of(self.model), self.basis.parts.train
-        train = Latents(latents_of_graph(encoder, samples), samples, _NOTHING, layout.quantisers)
+        layout, parts = layout_of(self.model), self.basis.parts
+        y = latents_of_graph(encoder, parts.train)
+        before = None if parts.before is None else parts.before[0]
+        train = Latents(y, parts.train, _NOTHING, layout.quantisers, before)
         return recounted(layout, self.entropy, train, made.manifest.levels[0].step)
 
     def _complete(
