@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rdedge.bundle.lines import LineBundle
 from rdedge.cli.pipes import binary, say
+
+if TYPE_CHECKING:
+    from rdedge.flows.record import Account
+
+# Of compress: what keeps a ledger.
+LEDGER_OPTIONS = ("ledger", "device", "stream", "instead", "instead_share")
 
 
 def only(context: click.Context, allowed: Collection[str], why: str) -> None:
@@ -63,10 +70,14 @@ def export(context: click.Context, run: Path, output: Path, options: dict[str, A
 
 
 def compress(
-    context: click.Context, bundle: LineBundle, inputs: tuple[str, ...], options: dict[str, Any]
+    context: click.Context,
+    bundle: LineBundle,
+    inputs: tuple[str, ...],
+    options: dict[str, Any],
+    account: Account | None = None,
 ) -> int:
-    """`rdedge compress` with a bundle of lines."""
-    names = ("inputs", "bundle", "output", "batch", "gate", "force", "quiet")
+    """`rdedge compress` with a bundle of lines. account: where a ledger is kept."""
+    names = ("inputs", "bundle", "output", "batch", "gate", "force", "quiet", *LEDGER_OPTIONS)
     only(context, names, "every byte comes back, and there is no network")
     from rdedge.codec.line_files import DEFAULT_BATCH
     from rdedge.codec.line_files import compress as compress_logs
@@ -88,12 +99,15 @@ def compress(
         found = [LineSource("stdin", binary(sys.stdin).read())]
     else:
         found = read_all([Path(name) for name in inputs])
-    if output == "-":
-        written, total = compress_logs(encoder, found, binary(sys.stdout), batch)
-        sys.stdout.flush()
-    else:
-        with write_aside(Path(output), force=force) as aside:
-            written, total = compress_logs(encoder, found, aside, batch)
+    verified = options["gate"] != "never"
+    watch = account and (lambda made: account.lines(made, bundle.manifest, verified))
+    with contextlib.nullcontext() if account is None else account.metered():
+        if output == "-":
+            written, total = compress_logs(encoder, found, binary(sys.stdout), batch, watch)
+            sys.stdout.flush()
+        else:
+            with write_aside(Path(output), force=force) as aside:
+                written, total = compress_logs(encoder, found, aside, batch, watch)
     if not options["quiet"]:
         raw = sum(one.raw_bytes for one in written)
         seconds = sum(one.encode_seconds for one in written)
@@ -102,6 +116,8 @@ def compress(
             f"log{'s' * (len(written) != 1)}, {size(raw)} -> {size(total)} "
             f"({raw / total:.1f} to 1), encoded in {seconds:.3f} s"
         )
+        if account is not None:
+            say(account.line())
     return 0
 
 

@@ -23,7 +23,7 @@ Status = Literal["ok", "warn", "stop"]
 # Formats that have lost something before we see the samples.
 LOSSY = ("jpeg", "webp")
 # Normal quantile of a two-sided interval of 90 %, and how near the mean of the bytes must be.
-_Z90, WITHIN = 1.645, 0.1
+_Z90, WITHIN = 1.645, 0.2
 # The least from which a bootstrap, or anything, can be said of a mean.
 LEAST_HELD_OUT = 10
 # Root mean square of a difference of small views of two samples, in deviations of all of them.
@@ -53,7 +53,7 @@ class Check:
 def needed(samples: Sequence[Array], share: float, least: int) -> tuple[int, float]:
     """(samples that a pilot needs, the coefficient of variation of their sizes).
 
-    So many held-out samples, a share of all, that the mean size of a packet is known within a tenth
+    So many held-out samples, a share of all, that the mean size of a packet is known within a fifth
     with 90 % confidence, judged by what zlib makes of each sample; never fewer than ten, and all in
     all never fewer than least, what training takes.
     """

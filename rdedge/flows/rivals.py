@@ -30,15 +30,14 @@ def rivals(
 
     samples: batches (n, *shape). packetised: every sample a file of its own, or all as one. train:
     windows (N, T, C) that dictionaries and steps are taken from; None: the samples themselves.
-    codecs: by name; None for all at hand. Missing values are filled first: no classical codec has
-    them.
+    codecs: names; None for all at hand. Missing values are filled first: no classical codec has them.
     """
     if spec.kind == "image":
         pictures = [picture for batch in samples for picture in batch]
         if spec.dtype not in ("uint8", "uint16"):
             return []
         return picture_yardsticks(
-            pictures, bound, scale, packetised=packetised, thorough=thorough, codecs=codecs
+            pictures, bound, scale, packetised=packetised, codecs=codecs, thorough=thorough
         )
     (x,) = samples
     if spec.kind == "series":
@@ -50,7 +49,7 @@ def rivals(
     grey = len(spec.shape) == 2 and spec.dtype == "uint8"
     if packetised and grey:
         return picture_yardsticks(
-            list(x[..., None]), bound, scale, packetised=True, thorough=thorough, codecs=codecs
+            list(x[..., None]), bound, scale, packetised=True, codecs=codecs, thorough=thorough
         )
     flat = np.ascontiguousarray(x.reshape(len(x), -1))
     if packetised:
@@ -59,4 +58,4 @@ def rivals(
             learned[..., None], flat[..., None], bound, scale, packetised=True, codecs=codecs
         )
     height, width = spec.shape if len(spec.shape) == 2 else (None, None)
-    return yardsticks(flat, height, width, bound, scale, thorough=thorough, codecs=codecs)
+    return yardsticks(flat, height, width, bound, scale, codecs, thorough=thorough)
