@@ -80,7 +80,13 @@ def _element(part: Part, wrap: str) -> str:
     if isinstance(part, Figure):
         raw = "exact" if part.raw is None else repr(part.raw)
         return tag(
-            wrap, part.shown, class_="n", data_figure=part.path, data_kind=part.kind, data_raw=raw
+            wrap,
+            part.shown,
+            # Kept in one line, unless a currency of a strange name would not fit.
+            class_="n" if len(part.shown) < 25 else None,
+            data_figure=part.path,
+            data_kind=part.kind,
+            data_raw=raw,
         )
     if part.term:
         return tag(wrap, part.shown, data_term=part.path)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rdedge.report.axes import WIDTH, Scale, around, axis_x, axis_y, marker, svg
+from rdedge.report.axes import WIDTH, Scale, around, axis_x, axis_y, marker, svg, ticks
 from rdedge.report.bd import quality
 from rdedge.report.figures import Facts
 from rdedge.report.language import Language, Said
@@ -37,7 +37,6 @@ class Row:
     """Of a plot of intervals: a value, what it may lie between, and what it is called."""
 
     label: Said
-    title: Said
     value: float
     low: float | None = None
     high: float | None = None
@@ -270,72 +269,62 @@ def score_plot(facts: Facts, language: Language) -> Html:
 
 def bytes_plot(facts: Facts, language: Language, paths: list[tuple[Said, str]]) -> Html:
     """A bar for each (label, path of a number of bytes), the last one ours; from nothing on."""
-    counts = [facts.number(path) for _, path in paths]
-    scale = Scale(0.0, max(counts) or 1.0, 2.0, WIDTH - 62)
-    drawn: list[Html] = []
-    y = 6.0
-    for (label, path), value in zip(paths, counts, strict=True):
-        last = path == paths[-1][1]
-        drawn += [
-            tag("text", label.html("tspan"), x=2, y=y + 9),
-            tag(
-                "rect",
-                class_="bar ours" if last else "bar",
-                x=2,
-                y=y + 14,
-                width=max(1.0, scale(value) - 2),
-                height=13,
-            ),
-            tag(
-                "text",
-                language.figure(facts, path, "bytes").html("tspan"),
-                class_="strong" if last else None,
-                x=scale(value) + 5,
-                y=y + 24.5,
-            ),
-        ]
-        y += 38
-    about = language.word("plot.bytes.about")
-    return svg(
-        "bytes", y, language.word("plot.bytes.title"), tag("desc", about, id="bytes-about"), *drawn
-    )
+    scale = Scale(0.0, max(facts.number(path) for _, path in paths) or 1.0, 0.0, WIDTH)
+    drawn = []
+    for i, (label, path) in enumerate(paths):
+        said = label + ": " + language.figure(facts, path, "bytes")
+        ours = i == len(paths) - 1
+        width = max(1.0, scale(facts.number(path)))
+        bar = tag("rect", class_="bar ours" if ours else "bar", width=width, height=13)
+        drawn.append(_row(f"bytes-{i}", said, 13, bar, strong=ours))
+    return join(*drawn)
 
 
 def interval_plot(
     name: str, facts: Facts, language: Language, rows: list[Row], title: Said, base: float = 0.0
 ) -> Html:
-    """A dot and its interval for each row, above a common axis; base: where the upright line is."""
+    """A dot and its interval for each row, above a common axis; base: where the upright line is.
+
+    A row without an interval gets a line from the base.
+    """
     numbers = [v for r in rows for v in (r.value, r.low, r.high) if v is not None]
     scale = Scale(*around([*numbers, base], room=0.06), 8.0, WIDTH - 12)
-    bottom = 8.0 + 40 * len(rows)
-    drawn = [
-        *axis_x(scale, 4, bottom, title.plain()),
-        tag("line", class_="rule", x1=scale(base), x2=scale(base), y1=4, y2=bottom),
-    ]
+    drawn = []
     for i, row in enumerate(rows):
-        y = 31.0 + 40 * i
-        drawn.append(tag("text", row.label.html("tspan"), class_="halo", x=4, y=y - 9))
-        inside = [tag("title", row.title.plain(), data_sources=row.title.sources)]
-        ends = (row.low, row.high)
-        if row.low is None or row.high is None:
-            ends = (base, row.value)
-        inside += [
-            tag(
-                "line",
-                class_="span",
-                x1=scale(ends[0] or 0.0),
-                x2=scale(ends[1] or 0.0),
-                y1=y,
-                y2=y,
+        low, high = (
+            (base, row.value) if row.low is None or row.high is None else (row.low, row.high)
+        )
+        parts = (
+            *(
+                tag("line", class_="grid", x1=x, x2=x, y1=0, y2=16)
+                for x in map(scale, ticks(scale))
             ),
-            tag("circle", cx=scale(row.value), cy=y, r=4.5),
-        ]
-        drawn.append(tag("g", *inside, class_="mark c0" if row.strong else "mark c1"))
+            tag("line", class_="rule", x1=scale(base), x2=scale(base), y1=0, y2=16),
+            tag("line", class_="span", x1=scale(low), x2=scale(high), y1=8, y2=8),
+            tag("circle", cx=scale(row.value), cy=8, r=4.5),
+        )
+        mark = tag("g", *parts, class_="mark c0" if row.strong else "mark c1")
+        drawn.append(_row(f"{name}-{i}", row.label, 16, mark, strong=row.strong))
     about = language.word(f"plot.{name}.about")
-    return svg(
-        name,
-        bottom + 38,
+    axis = svg(
+        f"{name}-axis",
+        40,
         language.word(f"plot.{name}.title"),
-        tag("desc", about, id=f"{name}-about"),
-        *drawn,
+        tag("desc", about, id=f"{name}-axis-about"),
+        *axis_x(scale, 0, 4, title.plain()),
     )
+    return join(*drawn, tag("div", axis))
+
+
+def _row(name: str, said: Said, height: float, inside: Html, *, strong: bool) -> Html:
+    """A line of text, which wraps where it must, and below it what it says as a picture."""
+    picture = tag(
+        "svg",
+        tag("title", said.plain(), id=name, data_sources=said.sources),
+        inside,
+        class_="plot",
+        viewBox=f"0 0 {WIDTH:.0f} {height:.0f}",
+        role="img",
+        aria_labelledby=name,
+    )
+    return tag("div", tag("p", tag("b", said.html()) if strong else said.html()), picture)

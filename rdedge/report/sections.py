@@ -83,7 +83,11 @@ def _curve(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | N
             ours = language.say("compare.ours", facts)
             inside += [
                 tag("h3", language.word("plot.bytes.title")),
-                tag("figure", bytes_plot(facts, language, [*rows, (ours, "chosen.bytes")])),
+                tag(
+                    "figure",
+                    bytes_plot(facts, language, [*rows, (ours, "chosen.bytes")]),
+                    class_="rows",
+                ),
                 _list([_compared(facts, language, path) for path in facts.places("comparison")]),
             ]
     inside += [
@@ -157,7 +161,6 @@ def _saving(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | 
     rows = [
         Row(
             language.say("saving.row", facts, against=f"{path}.against", **_ends(path)),
-            language.say("saving.row-title", facts, against=f"{path}.against", **_ends(path)),
             facts.number(f"{path}.value"),
             facts.number(f"{path}.low"),
             facts.number(f"{path}.high"),
@@ -168,7 +171,7 @@ def _saving(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | 
     if rows:
         inside += [
             tag("h3", language.word("plot.saving.title")),
-            tag("figure", interval_plot("saving", facts, language, rows, title)),
+            tag("figure", interval_plot("saving", facts, language, rows, title), class_="rows"),
         ]
     if facts.has("saving.yearly"):
         inside.append(tag("p", language.say("saving.yearly", facts).html()))
@@ -187,14 +190,18 @@ def _sensitivity(facts: Facts, language: Language, title: Said) -> Html | None:
     for path in facts.places("saving.sensitivity"):
         label = language.message(facts, path)
         value = language.figure(facts, f"{path}.value", "money")
-        rows.append(Row(label + ": " + value, label, facts.number(f"{path}.value")))
+        rows.append(Row(label + ": " + value, facts.number(f"{path}.value")))
     if not rows:
         return None
     base = facts.number("saving.value")
     return join(
         tag("h3", language.word("plot.sensitivity.title")),
         tag("p", language.say("saving.sensitivity", facts).html()),
-        tag("figure", interval_plot("sensitivity", facts, language, rows, title, base)),
+        tag(
+            "figure",
+            interval_plot("sensitivity", facts, language, rows, title, base),
+            class_="rows",
+        ),
     )
 
 
