@@ -33,15 +33,36 @@ def load(path: Path, cls: type[T]) -> T:
     Raises ConfigError for what is no TOML, an unknown key (with the nearest known one), a missing
     one, or a value of another type.
     """
+    return build(_read(path), cls, path.name)
+
+
+def load_texts(path: Path) -> dict[str, str]:
+    """Read path, tables of texts in tables, as one table whose keys are joined with dots.
+
+    Raises ConfigError for what is no TOML and for a value that is no text.
+    """
+    texts: dict[str, str] = {}
+    tables = [("", _read(path))]
+    while tables:
+        prefix, table = tables.pop()
+        for key, value in table.items():
+            if isinstance(value, dict):
+                tables.append((f"{prefix}{key}.", value))
+            else:
+                texts[prefix + key] = _convert(value, str, f"{path.name}: {prefix}{key}")
+    return texts
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        value = tomllib.loads(path.read_text("utf-8"))
+        value: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", do="check the name") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text at byte {error.start}") from error
     except (ValueError, RecursionError) as error:  # the parser's own error is a ValueError
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    return build(value, cls, path.name)
+    return value
 
 
 def build(value: dict[str, Any], cls: type[T], where: str) -> T:
