@@ -215,7 +215,7 @@ def _empty(path: Path) -> bool:
 
 
 def _rename(path: Path, part: Path) -> None:
-    """path and the journals beside it, under another name."""
+    """Path and the journals beside it, under another name."""
     for suffix in ("-wal", "-shm"):
         beside = path.with_name(path.name + suffix)
         if beside.exists():
