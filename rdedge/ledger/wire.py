@@ -153,7 +153,7 @@ def apportion(
 
 
 def _parts(total: int, weights: Sequence[int]) -> list[int]:
-    """total in integers that are as weights; those with the largest remainders get one more."""
+    """Total in integers that are as weights; those with the largest remainders get one more."""
     whole = sum(weights)
     if not whole:
         return [0] * len(weights)
