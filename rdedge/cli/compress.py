@@ -50,8 +50,8 @@ from rdedge.cli.pipes import binary, say
 @click.option(
     "--instead",
     metavar="CODECS",
-    help="What is used today, then others, such as gzip,jpeg:85,best: run on a share of the packets, "
-    "as named and at what the packet itself errs.",
+    help="What is used today, then others, such as gzip,jpeg:85,best: run on a share of the "
+    "packets, as named and at what the packet itself errs.",
 )
 @click.option(
     "--instead-share",

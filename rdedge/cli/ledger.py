@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from rdedge.cli.lines import only
+from rdedge.cli.pipes import say
 
 if TYPE_CHECKING:
     from rdedge.flows.record import Account
@@ -36,6 +40,34 @@ def account_of(
 
     others = None if instead is None else Instead(instead, SHARE if share is None else share)
     return Account(ledger, device, stream, others)
+
+
+def savings(context: click.Context, path: Path, options: dict[str, Any]) -> int:
+    """`rdedge savings LEDGER`. options: all of the command's."""
+    if path.is_file() and path.suffix not in (".sqlite", ".parquet"):
+        raise click.UsageError(f"{path} is no ledger; of a container give its bundle: -b FILE.rdb")
+    names = ("container", "tariff", "against", "as_csv", "as_html", "as_json", "force")
+    only(context, names, "it needs a container and -b", "a ledger")
+    from rdedge.data.files import refuse_existing, write_file
+    from rdedge.flows.ledger import savings_of_ledger
+    from rdedge.ledger.tariff import load
+    from rdedge.report.ledger import cuts, savings_csv, savings_html, savings_text
+
+    outputs = [options[name] for name in ("as_csv", "as_html") if options[name] is not None]
+    for output in outputs:
+        refuse_existing(output, options["force"])
+    tariff = None if options["tariff"] is None else load(options["tariff"])
+    found = savings_of_ledger(path, tariff, against=options["against"])
+    result = found.to_json()
+    if options["as_csv"] is not None:
+        data = savings_csv(found.rows()).encode()
+        write_file(options["as_csv"], data, force=options["force"])
+    if options["as_html"] is not None:
+        write_file(options["as_html"], savings_html(result).encode(), force=options["force"])
+    click.echo(json.dumps(result, indent=1) if options["as_json"] else savings_text(result))
+    for one in cuts(result):
+        say(f"rdedge: {one}")
+    return 1 if found.cuts else 0
 
 
 @click.group("ledger")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 LEDGER_OPTIONS = ("ledger", "device", "stream", "instead", "instead_share")
 
 
-def only(context: click.Context, allowed: Collection[str], why: str) -> None:
-    """Refuse options that were typed and say nothing here."""
+def only(context: click.Context, allowed: Collection[str], why: str, what: str = "lines") -> None:
+    """Refuse options that were typed and say nothing here. what: the options are not for."""
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
         if parameter.name not in allowed and source is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{parameter.opts[0]} is not for lines: {why}")
+            raise click.UsageError(f"{parameter.opts[0]} is not for {what}: {why}")
 
 
 def train(context: click.Context, options: dict[str, Any]) -> int:
@@ -100,7 +101,7 @@ def compress(
     else:
         found = read_all([Path(name) for name in inputs])
     verified = options["gate"] != "never"
-    watch = account and (lambda made: account.lines(made, bundle.manifest, verified))
+    watch = None if account is None else partial(account.lines, bundle.manifest, verified)
     with contextlib.nullcontext() if account is None else account.metered():
         if output == "-":
             written, total = compress_logs(encoder, found, binary(sys.stdout), batch, watch)

@@ -136,7 +136,7 @@ class Encoder:
         )
 
     def decoder(self) -> Decoder:
-        """The decoder of the bundle, with what runs here. Raises BundleError for a device's part."""
+        """The bundle's decoder, with what runs here. Raises BundleError for a device's part."""
         if self.measure is not None:
             return self.measure.decoder
         if self._decoder is None:

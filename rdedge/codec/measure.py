@@ -95,7 +95,7 @@ class Measure:
         return replace(packet, streams={**packet.streams, **more}).to_bytes()
 
     def decoded(self, packet: Packet, x: Array) -> tuple[Array, float]:
-        """What this machine decodes a packet of x (N, *shape) to, and the worst distortion of it."""
+        """What this machine decodes a packet of x (N, *shape) to, and how far that is at worst."""
         x_hat = self.decoder.decode_packet(packet)
         each = self.exactly(x, x_hat)
         worst = float(each.min() if self.bound.is_minimum else each.max())

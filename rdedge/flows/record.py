@@ -67,7 +67,7 @@ class Account:
             self._instead += self.instead.rows(row, made.x, made.packet, encoder)
         self._beside_ns += time.perf_counter_ns() - started
 
-    def lines(self, made: MadeLines, manifest: LineManifest, verified: bool) -> None:
+    def lines(self, manifest: LineManifest, verified: bool, made: MadeLines) -> None:
         """A packet of a log."""
         row = row_of_lines(made, manifest, self.device, self.stream, verified)
         self._rows.append(row)

@@ -30,7 +30,8 @@ def rivals(
 
     samples: batches (n, *shape). packetised: every sample a file of its own, or all as one. train:
     windows (N, T, C) that dictionaries and steps are taken from; None: the samples themselves.
-    codecs: names; None for all at hand. Missing values are filled first: no classical codec has them.
+    codecs: names; None for all at hand. Missing values are filled first: no classical codec has
+    them.
     """
     if spec.kind == "image":
         pictures = [picture for batch in samples for picture in batch]

@@ -68,7 +68,10 @@ class LedgerWriter:
     ) -> None:
         """Write rows, all or none, and flush them to disk."""
         tables: tuple[Iterable[Row], ...] = (packets, instead, intervals, sent)
-        rows = {name: [schema.values(r) for r in t] for name, t in zip(schema.TABLES, tables)}
+        rows = {
+            name: [schema.values(r) for r in t]
+            for name, t in zip(schema.TABLES, tables, strict=True)
+        }
         full = None
         with self._locked():
             if self._due():
