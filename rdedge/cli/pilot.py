@@ -103,6 +103,14 @@ _OF_READING = (
 @click.option("--held-out-data", help="A file or folder of held-out samples of its own.")
 @click.option("--held-out-key", help="Which array of it, for an .npz.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(["en", "ja"]),
+    default="en",
+    show_default=True,
+    help="Of report.html.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print pilot.json.")
 @click.option("-f", "--force", is_flag=True, help="Replace a pilot that is there.")
 def command(

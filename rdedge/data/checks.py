@@ -28,6 +28,8 @@ _Z90, WITHIN = 1.645, 0.2
 LEAST_HELD_OUT = 10
 # Root mean square of a difference of small views of two samples, in deviations of all of them.
 _NEAR = 0.02
+# Samples so near another that it is said.
+_MANY_NEAR = 0.05
 _MOST_COMPARED = 2048
 _VIEW = 64
 # A row that comes later than so many times the usual step.
@@ -46,12 +48,11 @@ class Check:
     values: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        text = {"key": self.key, "values": self.values}
-        return {"name": self.name, "status": self.status, "text": text}
+        return {"name": self.name, "status": self.status, "key": self.key, "values": self.values}
 
 
-def needed(samples: Sequence[Array], share: float, least: int) -> tuple[int, float]:
-    """(samples that a pilot needs, the coefficient of variation of their sizes).
+def needed(samples: Sequence[Array], share: float, least: int) -> tuple[int, int, float]:
+    """(samples that a pilot needs, of these held out, the coefficient of variation of their sizes).
 
     So many held-out samples, a share of all, that the mean size of a packet is known within a fifth
     with 90 % confidence, judged by what zlib makes of each sample; never fewer than ten, and all in
@@ -61,27 +62,47 @@ def needed(samples: Sequence[Array], share: float, least: int) -> tuple[int, flo
     sizes = np.array([len(zlib.compress(np.ascontiguousarray(one).tobytes(), 6)) for one in ones])
     variation = float(sizes.std() / sizes.mean())
     held_out = max(LEAST_HELD_OUT, math.ceil((_Z90 * variation / WITHIN) ** 2))
-    return max(least, math.ceil(held_out / share)), variation
+    return max(least, math.ceil(held_out / share)), held_out, variation
 
 
-def count(samples: int, need: int, least: int, variation: float) -> Check:
-    """Whether there are enough."""
+def count(
+    samples: int, apart: int | None, need: tuple[int, int], least: int, variation: float
+) -> Check:
+    """Whether there are enough: samples in all, or those of two files, apart: of the second. need:
+    in all, and of these held out.
+    """
+    enough = samples >= need[0]
+    if apart is not None:
+        enough = apart >= need[1] and samples - apart >= least
     values = {
         "samples": samples,
-        "needed": need,
+        "needed": need[0],
+        "held_out": apart,
         "least_to_train": least,
-        "least_held_out": LEAST_HELD_OUT,
+        "needed_held_out": need[1],
         "within_percent": 100 * WITHIN,
         "variation": variation,
     }
-    return Check("count", "ok" if samples >= need else "stop", "check.count", values)
+    return (
+        Check("count", "ok", "check.enough", values)
+        if enough
+        else Check("count", "stop", "check.few", values)
+    )
 
 
 def kind(spec: SampleSpec, samples: Sequence[Array]) -> Check:
     """What the samples are; a warning where pictures differ in size."""
     sizes = len({x.shape[1:] for x in samples})
-    values = {"kind": spec.kind, "shape": list(spec.shape), "dtype": spec.dtype, "sizes": sizes}
-    return Check("kind", "ok" if sizes == 1 else "warn", "check.kind", values)
+    values = {
+        "samples": _count(samples),
+        "kind": spec.kind,
+        "shape": list(spec.shape),
+        "dtype": spec.dtype,
+        "sizes": sizes,
+    }
+    if sizes > 1:
+        return Check("kind", "warn", "check.sizes", values)
+    return Check("kind", "ok", "check.kind", values)
 
 
 def constant(spec: SampleSpec, samples: Sequence[Array], columns: Sequence[str]) -> Check:
@@ -97,12 +118,18 @@ def constant(spec: SampleSpec, samples: Sequence[Array], columns: Sequence[str])
         flat += int((np.fmax.reduce(each, axis=1) <= np.fmin.reduce(each, axis=1)).sum())
     still = ~(high > low)
     names = [columns[c] if columns else str(c + 1) for c in np.flatnonzero(still).tolist()]
-    values = {"channels": names if width > 1 else [], "samples": flat}
+    names = names if width > 1 else []
+    share = flat / max(1, _count(samples))
+    values = {"channels": ", ".join(names) or "-", "count": len(names), "samples": flat}
+    values["share"] = share
     if still.all():
         value = float(low[0]) if np.isfinite(low[0]) else None
         return Check("constant", "stop", "check.constant", {**values, "value": value})
-    status: Status = "warn" if (names and width > 1) or flat > 0.05 * _count(samples) else "ok"
-    return Check("constant", status, "check.varies", values)
+    if names:
+        return Check("constant", "warn", "check.still-channels", values)
+    if share > 0.05:
+        return Check("constant", "warn", "check.still-samples", values)
+    return Check("constant", "ok", "check.varies", values)
 
 
 def missing(samples: Sequence[Array]) -> Check:
@@ -111,7 +138,8 @@ def missing(samples: Sequence[Array]) -> Check:
     gaps = sum(int(np.isnan(x).sum()) for x in samples) if floating else 0
     share = gaps / sum(x.size for x in samples)
     status: Status = "stop" if share == 1 else "warn" if gaps else "ok"
-    return Check("missing", status, "check.missing", {"values": gaps, "share": share})
+    key = "check.gaps" if gaps else "check.no-gaps"
+    return Check("missing", status, key, {"values": gaps, "share": share})
 
 
 def times(found: Sequence[Source]) -> Check | None:
@@ -132,11 +160,16 @@ def times(found: Sequence[Source]) -> Check | None:
     values = {
         "rows": rows,
         "late": late,
+        "share": late / rows,
         "not_later": wrong,
         "usual_s": usual,
         "longest_s": longest,
     }
-    return Check("times", "warn" if late or wrong else "ok", "check.times", values)
+    if wrong:
+        return Check("times", "warn", "check.not-in-order", values)
+    if late:
+        return Check("times", "warn", "check.late", values)
+    return Check("times", "ok", "check.on-time", values)
 
 
 def compressed(found: Sequence[Source], samples: Sequence[Array]) -> Check:
@@ -147,7 +180,7 @@ def compressed(found: Sequence[Source], samples: Sequence[Array]) -> Check:
     values: dict[str, Any] = {
         "files": len(found),
         "lossy": lossy,
-        "formats": sorted(set(formats)),
+        "format": ", ".join(sorted({one for one in formats if one in LOSSY})) or "-",
         "file_bytes": sum(source.source_bytes for source in found),
         "raw_bytes": raw,
         "blockiness": None,
@@ -159,7 +192,7 @@ def compressed(found: Sequence[Source], samples: Sequence[Array]) -> Check:
         values["blockiness"] = float(np.median(seen))
         if values["blockiness"] > _BLOCKY:
             return Check("compressed", "warn", "check.blocky", values)
-    return Check("compressed", "ok", "check.not_compressed", values)
+    return Check("compressed", "ok", "check.not-compressed", values)
 
 
 def _blockiness(picture: Array) -> float:
@@ -206,22 +239,20 @@ def alike(train: Sequence[Array], held_out: Sequence[Array]) -> list[Check]:
     a, b = (v[:, deviation > 0] / deviation[deviation > 0] for v in (a, b))
     near_b = _near_share(b, a, same=False)
     near_a = _near_share(a, a, same=True)
-    duplicates = {"exact": exact + again, "samples": total, "near_share": near_a}
-    leaks = {"exact": shared, "held_out": others, "near_share": near_b}
+    duplicates = {"count": exact + again, "share": (exact + again) / total, "near_share": near_a}
+    leaks = {"count": shared, "share": shared / others, "near_share": near_b}
     return [
-        Check(
-            "duplicates",
-            "warn" if exact + again or near_a > 0.05 else "ok",
-            "check.duplicates",
-            duplicates,
-        ),
-        Check(
-            "leakage",
-            "stop" if shared == others else "warn" if shared or near_b > 0.05 else "ok",
-            "check.leakage",
-            leaks,
-        ),
+        _found("duplicates", exact + again, near_a, duplicates, "warn"),
+        _found("leakage", shared, near_b, leaks, "stop" if shared == others else "warn"),
     ]
+
+
+def _found(name: str, exact: int, near: float, values: dict[str, Any], status: Status) -> Check:
+    if exact:
+        return Check(name, status, f"check.{name}", values)
+    if near > _MANY_NEAR:
+        return Check(name, "warn", f"check.near-{name}", values)
+    return Check(name, "ok", f"check.no-{name}", values)
 
 
 def _digest(one: Array) -> bytes:

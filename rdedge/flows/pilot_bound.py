@@ -38,8 +38,9 @@ class Reason:
     values: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        text = {"key": f"bound.{self.reason}", "values": self.values}
-        return {"reason": self.reason, "value": self.value, "decided": self.decided, "text": text}
+        key = f"bound.{self.reason}" if self.value is not None else f"bound.no-{self.reason}"
+        values = {"value": self.value, **self.values}
+        return {"reason": self.reason, "decided": self.decided, "key": key, "values": values}
 
 
 def value_for(metric: str, mse: float, scale: Scale) -> float:

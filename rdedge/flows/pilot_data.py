@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -91,6 +91,15 @@ class Gathered:
     def samples(self) -> int:
         return sum(map(len, self.train)) + sum(map(len, self.held_out))
 
+    @property
+    def column(self) -> str:
+        return {_FOLDER: "folders", _PREFIX: "names"}.get(self.reading.group or "", "names")
+
+    @property
+    def unit_of_rate(self) -> Literal["bit/pixel", "bits/value"]:
+        grey = self.spec.kind == "image" and self.spec.shape[2] == 1
+        return "bit/pixel" if grey else "bits/value"
+
     def to_json(self) -> dict[str, Any]:
         return {
             "path": self.name,
@@ -101,9 +110,14 @@ class Gathered:
             "shape": list(self.spec.shape),
             "dtype": self.spec.dtype,
             "skipped": self.skipped,
+            "raw_bytes": sum(x.nbytes for x in self.held_out),
+            "unit_of_rate": self.unit_of_rate,
             "split": {
                 "by": self.split_by,
-                "why": {"key": f"split.{self.split_by}", "values": {"groups": self.groups}},
+                "why": {
+                    "key": f"split.{self.split_by}",
+                    "values": {"groups": self.groups, "column": self.column},
+                },
             },
             "checks": [one.to_json() for one in self.checks],
         }
@@ -135,12 +149,10 @@ def gather(data: str, reading: Reading) -> Gathered:
     if reading.held_out is not None:
         share = min(max(reading.held_out / dataset.count, 1e-3), 0.9)
     every = dataset.samples + ([] if apart is None else apart.samples)
-    need, variation = checks.needed(every, share, least)
-    # Of two files each must be large enough for its part.
-    there = dataset.count
-    if apart is not None:
-        there = min(int(dataset.count / (1 - share)), int(apart.count / share))
-    seen = [checks.kind(spec, every), checks.count(there, need, least, variation)]
+    need, of_these, variation = checks.needed(every, share, least)
+    total, other = sum(map(len, every)), None if apart is None else apart.count
+    seen = [checks.kind(spec, every)]
+    seen.append(checks.count(total, other, (need, of_these), least, variation))
     seen += [checks.constant(spec, every, dataset.columns), checks.missing(every)]
     train, held_out = _parts(dataset, apart, reading, enough=seen[1].status == "ok")
     if held_out:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from rdedge.metrics import Scale
 from rdedge.report.curve import Curve, Point, rivals
 from rdedge.types import Array, Bound
 
-_SHOWN = 6
+_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,11 @@ class Results:
 
 
 def curve_of(gathered: Gathered, metric: str, points: Points, task: str | None) -> Curve:
-    spec = gathered.spec
-    grey = spec.kind == "image" and spec.shape[2] == 1
     return Curve(
         title=f"{gathered.name}: {sum(map(len, gathered.held_out))} held-out samples",
         metric=metric,
-        unit_of_rate="bit/pixel" if grey else "bits/value",
-        raw_bits=8.0 * np.dtype(spec.dtype).itemsize,
+        unit_of_rate=gathered.unit_of_rate,
+        raw_bits=8.0 * np.dtype(gathered.spec.dtype).itemsize,
         points=tuple(points.learned + points.classical),
         task_name=task,
         raw_task_score=points.raw_score,
@@ -75,40 +72,70 @@ def curve_of(gathered: Gathered, metric: str, points: Points, task: str | None) 
 
 
 def findings(r: Results, options: Options) -> dict[str, Any]:
-    """All of pilot.json that rests on the curve and the promise, but money and time."""
-    best, basis = _best(r, options.fall)
-    today = _today(r, options)
-    ours = r.chosen.point
-    share = None
-    if best is not None:
-        share = ours.bits_per_element.value / best.bits_per_element.value
-    task_kept = None
-    if r.score is not None and r.points.raw_score is not None:
-        task_kept = r.points.raw_score - r.score < options.fall
-    seen = pilot_verdict.Seen(share, r.kept.fallback_share, r.kept.over, task_kept)
+    """All of pilot.json that rests on the curve and the promise, but money, time and verdict."""
+    best, basis = best_classical(r, options.fall)
+    today = today_of(r, options)
+    beside = {} if best is None else {"basis": basis}
     return {
         "bound": {
             "metric": r.bound.metric,
             "value": r.bound.value,
-            "mean": canonical.finite(ours.distortion),
+            "scope": "every",
+            "mean": canonical.finite(r.chosen.point.distortion),
             "proposed": options.max_distortion is None,
-            "why": [one.to_json() for one in r.why],
+            "why": [one.to_json() for one in r.why] if options.max_distortion is None else [],
         },
         "curve": [point_json(r, p) for p in r.curve.points],
         "notes": [{"key": key, "values": values} for key, values in r.points.notes],
         "task": None if r.score is None else _task(r, options),
         "chosen": _chosen(r),
-        "best_classical": None if best is None else {**point_json(r, best), "basis": basis},
+        "best_classical": None if best is None else {**point_json(r, best), **beside},
         "today": today,
-        "verdict": pilot_verdict.verdict(seen, ours, best, today["bits_per_element"]),
+        "comparison": _comparison(r, today, best),
     }
 
 
+def seen_by(r: Results, options: Options, best: Point | None) -> pilot_verdict.Seen:
+    """What the verdict looks at, but money."""
+    fall = None
+    if r.score is not None and r.points.raw_score is not None:
+        fall = r.points.raw_score - r.score
+    return pilot_verdict.Seen(
+        round(r.chosen.point.bits_per_element.value * r.bytes_of),
+        None if best is None else round(best.bits_per_element.value * r.bytes_of),
+        "" if best is None else best.codec,
+        "" if best is None else best.setting,
+        r.kept.fallback_share,
+        r.kept.over,
+        len(r.kept.sent),
+        fall,
+        options.fall,
+    )
+
+
+def _comparison(r: Results, today: dict[str, Any], best: Point | None) -> list[dict[str, Any]]:
+    """What the held-out samples take otherwise, and how much less we send, gate and all."""
+    ours = int(r.kept.sizes.sum())
+    raw = sum(x.nbytes for x in r.parts.held_out)
+    rows: list[tuple[str, str, str, int]] = [("raw", "", "", raw)]
+    if today["codec"] != RAW:
+        rows.append(("today", today["codec"], today["setting"], today["bytes"]))
+    if best is not None:
+        size = round(best.bits_per_element.value * r.bytes_of)
+        rows.append(("best-classical", best.codec, best.setting, size))
+    names = ("against", "codec", "setting", "bytes")
+    return [
+        {**dict(zip(names, row, strict=True)), "saved": 1.0 - ours / max(1, row[3])} for row in rows
+    ]
+
+
 def _task(r: Results, options: Options) -> dict[str, Any]:
+    raw = r.points.raw_score
     return {
         "name": options.task,
-        "raw_score": r.points.raw_score,
+        "raw_score": raw,
         "fall": options.fall,
+        "bound_score": None if raw is None else raw - options.fall,
         "chosen_score": r.score,
         "higher_is_better": True,
     }
@@ -119,14 +146,16 @@ def _chosen(r: Results) -> dict[str, Any]:
     distortion = metrics.mean(r.bound.metric, r.parts.held_out, kept.x_hat, r.scale)
     values = [s.distortion for s in kept.sent]
     worst = min(values) if r.bound.is_minimum else max(values)
+    raw, ours = sum(x.nbytes for x in r.parts.held_out), int(kept.sizes.sum())
     return {
         "run": r.curve.points.index(r.chosen.point),
         "model": r.bundle.manifest.model,
         "identity": r.bundle.manifest.identity,
-        "bits_per_element": int(kept.sizes.sum()) / r.bytes_of,
-        "bytes": int(kept.sizes.sum()),
-        "raw_bytes": sum(x.nbytes for x in r.parts.held_out),
-        "distortion": canonical.finite(distortion),
+        "bits_per_element": ours / r.bytes_of,
+        "bytes": ours,
+        "raw_bytes": raw,
+        "saved": 1.0 - ours / raw,
+        "distortion": {"metric": r.bound.metric, "value": canonical.finite(distortion)},
         "fallback_share": kept.fallback_share,
         "promise": {
             "kept": kept.over == 0,
@@ -138,7 +167,7 @@ def _chosen(r: Results) -> dict[str, Any]:
     }
 
 
-def _best(r: Results, fall: float) -> tuple[Point | None, str]:
+def best_classical(r: Results, fall: float) -> tuple[Point | None, str]:
     """The classical point to beat, and at equal what: distortion, or the task where that is what is
     asked for and a classical codec needs fewer bytes for it.
     """
@@ -157,7 +186,7 @@ def _best(r: Results, fall: float) -> tuple[Point | None, str]:
     return equal, "distortion"
 
 
-def _today(r: Results, options: Options) -> dict[str, Any]:
+def today_of(r: Results, options: Options) -> dict[str, Any]:
     """What is used now; where nobody says, the files of pictures that came compressed, else raw."""
     gathered = r.gathered
     lossy = any(c.name == "compressed" and c.status == "warn" for c in gathered.checks)
@@ -208,30 +237,40 @@ def point_json(r: Results, p: Point) -> dict[str, Any]:
         "psnr": psnr,
         "score": p.task,
         "learned": p.learned,
+        "packetised": p.packetised,
+        "saved": 1.0 - p.bits_per_element.value / r.curve.raw_bits,
     }
 
 
-def samples(folder: Path, r: Results) -> dict[str, Any]:
-    """A few samples evenly taken and the worst, with what came back, into samples.npz; returns
-    which, with their distortions.
-    """
+def samples(r: Results) -> tuple[dict[str, Any], dict[str, Array]]:
+    """A few samples evenly taken and the worst, with what came back: (which they are, arrays)."""
     each = np.array([one.distortion for one in r.kept.sent])
     order = np.argsort(each if r.bound.is_minimum else -each, kind="stable")
     count = len(each)
-    shown = sorted({round(i) for i in np.linspace(0, count - 1, min(_SHOWN, count))})
-    worst = [int(i) for i in order[: min(_SHOWN, count)]]
-    held_out = r.parts.held_out
-    arrays: dict[str, Array] = {}
-    for name, which in (("", shown), ("worst_", worst)):
-        for key, of in (("x", held_out), ("x_hat", r.kept.x_hat)):
-            arrays |= {f"{name}{key}_{n}": one for n, one in enumerate(_pick(of, which))}
-    np.savez_compressed(folder / "samples.npz", **arrays)  # type: ignore[arg-type]
-    return {
-        "shown": shown,
-        "worst": worst,
-        "shown_distortion": [canonical.finite(float(each[i])) for i in shown],
-        "worst_distortion": [canonical.finite(float(each[i])) for i in worst],
+    which = {
+        "shown": sorted({round(i) for i in np.linspace(0, count - 1, min(_SHOWN, count))}),
+        "worst": [int(i) for i in order[: min(_SHOWN, count)]],
     }
+    arrays: dict[str, Array] = {}
+    widest = 0.0
+    for name, prefix in (("shown", ""), ("worst", "worst_")):
+        pairs = [_pick(of, which[name]) for of in (r.parts.held_out, r.kept.x_hat)]
+        for n, (x, x_hat) in enumerate(zip(*pairs, strict=True)):
+            arrays |= {f"{prefix}x_{n}": x, f"{prefix}x_hat_{n}": x_hat}
+            there = np.abs(metrics.differences(x, x_hat))
+            widest = max(widest, float(np.nanmax(there, initial=0.0)))
+    found: dict[str, Any] = {
+        name: [
+            {
+                "index": i,
+                "distortion": canonical.finite(float(each[i])),
+                "bytes": len(r.kept.sent[i].packet),
+            }
+            for i in places
+        ]
+        for name, places in which.items()
+    }
+    return {**found, "difference_range": widest}, arrays
 
 
 def _pick(batches: Sequence[Array], which: Sequence[int]) -> list[Array]:

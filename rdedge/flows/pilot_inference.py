@@ -67,7 +67,7 @@ def inference(
     if cores is None or bandwidth is None:
         same = profile.kind == "host"
         ms = measured_ms * (1.0 if same else assumed.slower_core)
-        key = "inference.host" if same else "inference.processor"
+        key = "how.host" if same else "how.processor"
         return _estimate(profile, ms, key, values, assumed)
     half = 2 if "fp16" in bundle.manifest.precision else 4
     moved = half * encoder.parameters + 4 * (2 * elements + 2 * bundle.manifest.latents)
@@ -85,13 +85,13 @@ def inference(
         "cuda_cores": cores,
         "bandwidth_gb_s": bandwidth,
     }
-    return _estimate(profile, gpu_ms + rest_ms, "inference.gpu", values, assumed)
+    return _estimate(profile, gpu_ms + rest_ms, "how.gpu", values, assumed)
 
 
 def _estimate(
     profile: Profile, ms: float, key: str, values: dict[str, Any], assumed: Assumed
 ) -> dict[str, Any]:
-    spread = assumed.spread if key != "inference.host" else 1.5
+    spread = assumed.spread if key != "how.host" else 1.5
     return {
         "profile": profile.name,
         "title": profile.title,
@@ -100,7 +100,7 @@ def _estimate(
         "low_ms": ms / spread,
         "high_ms": ms * spread,
         "kind": "estimated",
-        "how": {"key": key, "values": values | {"assumed": asdict(assumed)}},
+        "how": {"key": key, "values": {"profile": profile.name, **values, **asdict(assumed)}},
     }
 
 

@@ -35,6 +35,7 @@ class Options:
     samples_per_day: float | None = None
     model: str = "auto"
     seed: int = 0
+    language: str = "en"
 
     @property
     def today_codec(self) -> str | None:

@@ -33,59 +33,84 @@ THRESHOLDS = Thresholds()
 class Seen:
     """What a verdict is made from.
 
-    share: our bytes by those of the best classical codec at the same mean distortion, packet by
-    packet, None: there is none; fallback_share, over: of gated samples; task_kept: None without a
-    task; saving_low: money against the best classical codec, low end, None without a tariff.
+    ours, best: bytes of the held-out samples, ours and those of the best classical codec, which is
+    named with its setting; None: there is none. fallback_share, over, of: of gated samples. fall:
+    of the task's score, None without a task; allowed: what it may fall by. money: saving of a
+    device and month against the best classical codec, or else against today, (low end, value,
+    against); payback_months: None: never, or without a tariff.
     """
 
-    share: float | None
+    ours: int
+    best: int | None
+    codec: str
+    setting: str
     fallback_share: float
     over: int
-    task_kept: bool | None
+    of: int
+    fall: float | None = None
+    allowed: float = 0.0
+    money: tuple[float | None, float, str] | None = None
     payback_months: float | None = None
-    saving_low: float | None = None
 
 
 def answer(seen: Seen, limits: Thresholds = THRESHOLDS) -> tuple[str, list[dict[str, Any]]]:
-    """(one of ANSWERS, reasons as keys and values)."""
+    """(one of ANSWERS, reasons as keys and values, the weightiest first)."""
     against: list[dict[str, Any]] = []
     careful: list[dict[str, Any]] = []
     plain: list[dict[str, Any]] = []
-    if seen.share is not None:
-        values = {"share": seen.share, "go": limits.go_share, "no": limits.no_share}
-        reason = {"key": "verdict.share", "values": values}
-        group = plain if seen.share <= limits.go_share else careful
-        (against if seen.share >= limits.no_share else group).append(reason)
+    if seen.best is None:
+        plain.append(_reason("no-rival"))
     else:
-        plain.append({"key": "verdict.no_rival", "values": {}})
-    if seen.task_kept is not None:
-        key = "verdict.task_kept" if seen.task_kept else "verdict.task_lost"
-        (plain if seen.task_kept else against).append({"key": key, "values": {}})
+        share = seen.ours / seen.best
+        values = {"codec": seen.codec, "setting": seen.setting, "saved": 1 - share}
+        if share >= limits.no_share:
+            against.append(_reason("classical-close", more=1 / share - 1, **values))
+        else:
+            group = plain if share <= limits.go_share else careful
+            group.append(_reason("saves-bytes", **values))
+    if seen.fall is not None:
+        kept = seen.fall < seen.allowed
+        name = "task-holds" if kept else "task-lost"
+        (plain if kept else against).append(_reason(name, fall=seen.fall, allowed=seen.allowed))
     if seen.over:
-        against.append({"key": "verdict.promise_broken", "values": {"over": seen.over}})
-    values = {"share": seen.fallback_share, "limit": limits.fallback_share}
-    much = seen.fallback_share > limits.fallback_share
-    (careful if much else plain).append({"key": "verdict.fallback", "values": values})
-    if seen.saving_low is not None:
-        reason = {"key": "verdict.money", "values": {"low": seen.saving_low}}
-        (plain if seen.saving_low > 0 else against).append(reason)
-    if seen.payback_months is not None:
+        against.append(_reason("promise-broken", over=seen.over, of=seen.of))
+    else:
+        plain.append(_reason("promise-kept", of=seen.of))
+    if seen.fallback_share > limits.fallback_share:
+        careful.append(_reason("fallback", share=seen.fallback_share))
+    if seen.money is not None:
+        low, value, reference = seen.money
+        if value <= 0 or (low is not None and low <= 0):
+            against.append(_reason("no-money", value=value, against=reference))
+        else:
+            plain.append(_reason("saves-money", value=value, against=reference))
+    if seen.payback_months is not None and seen.payback_months > limits.payback_months:
         values = {"months": seen.payback_months, "limit": limits.payback_months}
-        late = seen.payback_months > limits.payback_months
-        (against if late else plain).append({"key": "verdict.payback", "values": values})
+        against.append(_reason("payback-late", **values))
     found = "do-not" if against else "go-with-fallback" if careful else "go"
     return found, against + careful + plain
 
 
-def too_few(samples: int, needed: int) -> dict[str, Any]:
-    """The verdict on too little data."""
-    values = {"samples": samples, "needed": needed, "missing": max(0, needed - samples)}
-    return _verdict("too-few", [{"key": "verdict.too_few", "values": values}], None)
+def _reason(name: str, **values: Any) -> dict[str, Any]:
+    return {"key": f"reason.{name}", "values": values}
 
 
-def nothing_to_learn(check: dict[str, Any]) -> dict[str, Any]:
-    """The verdict where a check says stop: any codec without loss serves better."""
-    return _verdict("do-not", [{"key": f"verdict.{check['name']}", "values": {}}], None)
+def too_few(samples: int, check: dict[str, Any]) -> dict[str, Any]:
+    """The verdict on too little data. check: values of the check that says so."""
+    needed, held_out = check["needed"], check["needed_held_out"]
+    values = {
+        "samples": samples,
+        "needed": needed,
+        "held_out": held_out,
+        "train": needed - held_out,
+        "missing": max(0, needed - samples),
+    }
+    return _verdict("too-few", [_reason("too-few", **values)], None)
+
+
+def nothing_to_learn(name: str) -> dict[str, Any]:
+    """The verdict where a check says stop: a codec without loss serves better."""
+    return _verdict("do-not", [_reason(f"data-{name}")], None)
 
 
 def verdict(

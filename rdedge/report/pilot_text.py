@@ -15,7 +15,7 @@ def pilot_text(value: dict[str, Any]) -> str:
         f"{data['held_out']:,} held out by {data['split']['by']}"
     )
     lines += [
-        f"  {c['status']} {c['name']}: {_said(c['text']['values'])}"
+        f"  {c['status']} {c['name']}: {c['key']} {_said(c['values'])}"
         for c in data["checks"]
         if c["status"] != "ok"
     ]
