@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from rdedge.bundle.recipe import load_profile
 from rdedge.errors import ConfigError
+from rdedge.ledger import tariff as tariffs
+from rdedge.ledger.base import duckdb
 from rdedge.tasks import load as load_task
 from rdedge.types import Bound
 
@@ -49,6 +52,9 @@ class Options:
         elif self.labels is not None or self.task_data is not None:
             raise ConfigError("labels or task data without a task", expected="--task too")
         load_profile(self.target)
+        if self.tariff is not None:
+            tariffs.load(Path(self.tariff))
+            duckdb()
         if self.max_distortion is not None:
             if self.metric is None:
                 raise ConfigError("a largest distortion without a metric", expected="--metric too")
