@@ -25,6 +25,7 @@ COMMANDS = {
     "decompress": ("decompress", "A container back into files."),
     "inspect": ("inspect", "Show a bundle, a container or a packet."),
     "savings": ("savings", "What a container saved, beside the classical codecs."),
+    "report": ("report", "The page of a pilot once more, in English or Japanese."),
     "devices": ("devices", "Profiles of devices: list, show, probe this machine."),
     "doctor": ("doctor", "What is installed, what is missing, how to mend it."),
     "demo": ("demo", "The main job from end to end on handwritten digits."),

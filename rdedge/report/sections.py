@@ -190,7 +190,7 @@ def _sensitivity(facts: Facts, language: Language, title: Said) -> Html | None:
     for path in facts.places("saving.sensitivity"):
         label = language.message(facts, path)
         value = language.figure(facts, f"{path}.value", "money")
-        rows.append(Row(label + ": " + value, facts.number(f"{path}.value")))
+        rows.append(Row(label + language.word("word.colon") + value, facts.number(f"{path}.value")))
     if not rows:
         return None
     base = facts.number("saving.value")
@@ -259,7 +259,7 @@ def _method(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html:
                 language.word(f"check.{facts.text(f'{path}.status')}"),
                 class_=_STATUS[facts.text(f"{path}.status")],
             ),
-            ": ",
+            language.word("word.colon"),
             language.message(facts, path).html(),
         )
         for path in facts.places("data.checks")
