@@ -49,7 +49,10 @@ class Facts:
         raise ConfigError(f"{self.name}: {path} is {value!r:.60}", expected="a finite number")
 
     def text(self, path: str) -> str:
+        """A text or a number as it stands; texts in a list are joined with commas."""
         value = self.get(path)
+        if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+            return ", ".join(value)
         if not isinstance(value, str | int | float):
             raise ConfigError(f"{self.name}: {path} is {value!r:.60}", expected="a text")
         return str(value)

@@ -51,7 +51,7 @@ def test_a_pilot_of_too_few_samples_has_a_page(tmp_path: Path):
         ("pilot.json", b"[" * 100_000, "is not JSON"),
         ("pilot.json", b"[]", "of no version"),
         ("pilot.json", b'{"version": 2}', "of no version"),
-        ("pilot.json", b'{"version": 1}', "verdict.answer is None"),
+        ("pilot.json", b'{"version": 1}', "data.samples is None"),
         ("samples.npz", b"PK", "cannot be read"),
         ("samples.npz", b"", "cannot be read"),
         ("samples.npz", None, "samples.npz lacks x[0]"),

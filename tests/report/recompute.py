@@ -82,6 +82,11 @@ def at(facts: Any, path: str) -> Any:
     return facts
 
 
+def text_at(facts: Any, path: str) -> str:
+    value = at(facts, path)
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
 def agrees(shown: str, kind: str, raw: float | None, language: str) -> bool:
     """Whether a shown number is a raw value, rounded to the digits that are shown."""
     if raw is None:
@@ -154,7 +159,7 @@ def _faults(element: Element, facts: dict[str, Any], language: str) -> Iterator[
         if not agrees(shown, said["data-kind"], raw, language):
             yield f"{said['data-figure']}: {text!r} is not {raw!r}"
     elif "data-text" in said:
-        if text not in (clean(str(at(facts, said["data-text"])), n) for n in (200, 8000)):
+        if text not in (clean(text_at(facts, said["data-text"]), n) for n in (200, 8000)):
             yield f"{said['data-text']}: {text[:80]!r}"
     elif "data-term" in said:
         if not text or not isinstance(at(facts, said["data-term"]), str):
@@ -178,9 +183,10 @@ def _sentence(words: str, sources: str, facts: dict[str, Any], language: str) ->
         path, _, kind = source.rpartition(":")
         value = at(facts, path)
         if kind == "text":
-            if clean(str(value)) not in left:
+            text = clean(text_at(facts, path))
+            if text not in left:
                 yield f"{words[:80]!r} lacks {path}"
-            left = left.replace(clean(str(value)), "\0", 1)
+            left = left.replace(text, "\0", 1)
         elif kind != "term" and value is not None:
             expected.append((path, kind, value))
     left = amount(left, facts)

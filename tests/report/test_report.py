@@ -281,7 +281,7 @@ def altered(change: dict[str, Any]) -> dict[str, Any]:
         ({"verdict.reasons.0.values": {}}, "has no value for"),
         ({"bound.metric": "ssim"}, "no metric is called 'ssim'"),
         ({"bound.value": 0, "bound.metric": "mse"}, "a mse bound of 0"),
-        ({"saving.by_reference.0.low": None}, "saving.by_reference.0.low is None"),
+        ({"saving.by_reference.0.low": "x"}, "saving.by_reference.0.low is 'x'"),
         ({"data.checks.0.status": "odd"}, "no text is called 'check.odd'"),
         ({"redo.0.figure": "odd"}, "no text is called 'redo.odd'"),
     ],
