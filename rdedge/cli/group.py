@@ -28,6 +28,7 @@ COMMANDS = {
     "review": ("review", "A roll-out: predicted against actual, go on, stay or stop."),
     "savings": ("savings", "What a container or a ledger saved, in bytes and in money."),
     "ledger": ("ledger", "Turn the full files of a ledger into Parquet."),
+    "report": ("report", "The page of a pilot once more, in English or Japanese."),
     "devices": ("devices", "Profiles of devices: list, show, probe this machine."),
     "doctor": ("doctor", "What is installed, what is missing, how to mend it."),
     "demo": ("demo", "The main job from end to end on handwritten digits."),

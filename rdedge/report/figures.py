@@ -6,6 +6,7 @@ but the rounding and the unit.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -41,16 +42,17 @@ class Facts:
     def number(self, path: str) -> float:
         """A number, finite. Raises ConfigError for anything else."""
         value = self.get(path)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
-            raise ConfigError(f"{self.name}: {path} is {value!r:.60}", expected="a finite number")
-        return float(value)
+        if not isinstance(value, bool) and isinstance(value, int | float):
+            with contextlib.suppress(OverflowError):
+                if math.isfinite(value):
+                    return float(value)
+        raise ConfigError(f"{self.name}: {path} is {value!r:.60}", expected="a finite number")
 
     def text(self, path: str) -> str:
+        """A text or a number as it stands; texts in a list are joined with commas."""
         value = self.get(path)
+        if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+            return ", ".join(value)
         if not isinstance(value, str | int | float):
             raise ConfigError(f"{self.name}: {path} is {value!r:.60}", expected="a text")
         return str(value)
@@ -103,7 +105,7 @@ def significant(value: float, digits: int = 4) -> str:
     """Four digits, more where they stand before the point: 0.05678, 12.35, 12,346."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else f"{value:g}"
-    exponent = math.floor(math.log10(abs(value)))
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded value
     if exponent < -5 or exponent > 14:
         return _sign(f"{value:.{digits - 1}e}")
     return _sign(f"{value:,.{max(0, digits - 1 - exponent)}f}")

@@ -78,7 +78,7 @@ def _element(part: Part, wrap: str) -> str:
     if isinstance(part, str):
         return part
     if isinstance(part, Figure):
-        raw = "exact" if part.raw is None else repr(part.raw)
+        raw = "exact" if part.raw is None else repr(float(part.raw))
         return tag(
             wrap,
             part.shown,

@@ -13,12 +13,12 @@ from rdedge.report.bd import quality
 from rdedge.report.figures import Facts
 from rdedge.report.language import Language, Said
 from rdedge.report.markup import Html, clean, join, tag
-from rdedge.types import METRIC_IS_MINIMUM
+from rdedge.types import Bound
 
-_LEFT, _RIGHT, _TOP = 46.0, 350.0, 26.0
+_LEFT, _RIGHT, _TOP = 50.0, 350.0, 26.0
 # How far the frame of a curve reaches beyond the points that matter: a factor of rate.
 _FACTOR = 8.0
-_SHAPES = 8
+# Colours of page.css and shapes of axes.marker beside the learned codec's own.
 _LOOKS = 7
 
 
@@ -63,8 +63,16 @@ def _points(facts: Facts) -> list[_Point]:
 def _classes(points: list[_Point]) -> dict[str, int]:
     """A look for each codec: 0 is rdedge's, the others follow in the order of their names."""
     others = sorted({p.codec for p in points if not p.learned})
-    looks = {codec: 1 + i % _LOOKS for i, codec in enumerate(others)}
-    return looks | {p.codec: 0 for p in points if p.learned}
+    return {c: i for i, c in enumerate(others, 1)} | {p.codec: 0 for p in points if p.learned}
+
+
+def _colour(look: int) -> int:
+    return look and 1 + (look - 1) % _LOOKS
+
+
+def _shape(look: int) -> int:
+    """Where colours begin again, shapes are shifted, so that no two codecs look alike for long."""
+    return look and 1 + (look - 1 + (look - 1) // _LOOKS) % _LOOKS
 
 
 def _frame(points: list[_Point], chosen: str) -> tuple[float, float]:
@@ -90,8 +98,8 @@ def _mark(facts: Facts, language: Language, p: _Point, look: int, x: float, y: f
     return tag(
         "g",
         tag("title", say.plain(), data_sources=say.sources),
-        marker(look % _SHAPES, x, y, 4.0 if p.learned else 3.4),
-        class_=f"mark c{look}",
+        marker(_shape(look), x, y, 4.0 if p.learned else 3.4),
+        class_=f"mark c{_colour(look)}",
     )
 
 
@@ -122,7 +130,7 @@ def _lines(
         own = sorted((p for p in points if p.codec == codec), key=lambda p: p.bits)
         at = [f"{xy[0]:.2f},{xy[1]:.2f}" for p in own if (xy := place(p)) is not None]
         if len(at) > 1:
-            drawn.append(tag("polyline", class_=f"line c{look}", points=" ".join(at)))
+            drawn.append(tag("polyline", class_=f"line c{_colour(look)}", points=" ".join(at)))
     return drawn
 
 
@@ -132,8 +140,8 @@ def _legend(facts: Facts, points: list[_Point], looks: dict[str, int]) -> Html:
         path = next(p.path for p in points if p.codec == codec)
         swatch = tag(
             "svg",
-            tag("line", class_=f"line c{look}", x1=1, x2=27, y1=7, y2=7),
-            tag("g", marker(look % _SHAPES, 14, 7, 3.6), class_=f"mark c{look}"),
+            tag("line", class_=f"line c{_colour(look)}", x1=1, x2=27, y1=7, y2=7),
+            tag("g", marker(_shape(look), 14, 7, 3.6), class_=f"mark c{_colour(look)}"),
             class_="swatch",
             viewBox="0 0 28 14",
             aria_hidden="true",
@@ -147,7 +155,8 @@ def curve_plot(facts: Facts, language: Language) -> Html:
 
     A curve without any learned or lossy point is drawn by what there is.
     """
-    points, metric = _points(facts), facts.text("bound.metric")
+    held = Bound(facts.text("bound.metric"), facts.number("bound.value"))
+    points, metric = _points(facts), held.metric
     chosen = f"curve.{facts.get('chosen.run')}"
     looks = _classes(points)
     x = Scale(*_frame(points, chosen), _LEFT, _RIGHT, log=True)
@@ -159,8 +168,8 @@ def curve_plot(facts: Facts, language: Language) -> Html:
     lossy = [p for p in points if p not in exact]
     near = [p.distortion for p in lossy if p.distortion is not None and x.holds(p.bits)]
     ours = [p.distortion for p in lossy if p.distortion is not None and p.learned]
-    bound = facts.number("bound.value")
-    log = not METRIC_IS_MINIMUM[metric]
+    bound = held.value
+    log = not held.is_minimum
     low, high = around([bound, *(ours or near)], log=log, room=0.35)
     top = _TOP + (20 if exact else 0)
     bottom = 262.0
@@ -178,7 +187,7 @@ def curve_plot(facts: Facts, language: Language) -> Html:
             drawn.append(_mark(facts, language, p, looks[p.codec], *at))
             if p.path == chosen:
                 drawn.append(_chosen(language, *at, _RIGHT))
-    held = [
+    beside = [
         tag("line", class_="bound", x1=_LEFT, x2=_RIGHT, y1=y(bound), y2=y(bound)),
         tag(
             "text",
@@ -190,10 +199,10 @@ def curve_plot(facts: Facts, language: Language) -> Html:
         ),
     ]
     if exact:
-        held.append(
+        beside.append(
             tag("text", language.word("word.exact"), x=_LEFT - 4, y=_TOP + 8, text_anchor="end")
         )
-        held.append(tag("line", class_="rule", x1=_LEFT, x2=_RIGHT, y1=_TOP + 14, y2=_TOP + 14))
+        beside.append(tag("line", class_="rule", x1=_LEFT, x2=_RIGHT, y1=_TOP + 14, y2=_TOP + 14))
     title = language.say("plot.curve.y", facts, metric="bound.metric")
     unit = language.say("plot.curve.x", facts, unit="data.unit_of_rate")
     about = language.say("plot.curve.about", facts)
@@ -202,10 +211,10 @@ def curve_plot(facts: Facts, language: Language) -> Html:
         300,
         language.word("plot.curve.title"),
         tag("desc", about.plain(), id="curve-about", data_sources=about.sources),
-        *axis_x(x, _TOP, bottom, unit.plain()),
-        *axis_y(y, _LEFT, _RIGHT, _TOP, title.plain()),
+        *axis_x(x, _TOP, bottom, unit.html("tspan")),
+        *axis_y(y, _LEFT, _RIGHT, _TOP, title.html("tspan")),
         *lines,
-        *held,
+        *beside,
         *drawn,
     )
     return join(picture, _legend(facts, points, looks))
@@ -272,7 +281,7 @@ def bytes_plot(facts: Facts, language: Language, paths: list[tuple[Said, str]]) 
     scale = Scale(0.0, max(facts.number(path) for _, path in paths) or 1.0, 0.0, WIDTH)
     drawn = []
     for i, (label, path) in enumerate(paths):
-        said = label + ": " + language.figure(facts, path, "bytes")
+        said = label + language.word("word.colon") + language.figure(facts, path, "bytes")
         ours = i == len(paths) - 1
         width = max(1.0, scale(facts.number(path)))
         bar = tag("rect", class_="bar ours" if ours else "bar", width=width, height=13)
@@ -311,7 +320,7 @@ def interval_plot(
         40,
         language.word(f"plot.{name}.title"),
         tag("desc", about, id=f"{name}-axis-about"),
-        *axis_x(scale, 0, 4, title.plain()),
+        *axis_x(scale, 0, 4, title.html("tspan")),
     )
     return join(*drawn, tag("div", axis))
 

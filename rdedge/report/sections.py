@@ -65,8 +65,13 @@ def _headline(facts: Facts, language: Language, answer: str) -> Said:
         with_other = facts.has("verdict.alternative.share_of_saving")
         return language.say("headline.do-not-other" if with_other else "headline.do-not", facts)
     if facts.has("saving"):
-        return language.say(f"headline.{facts.text('saving.per')}", facts)
+        return language.say(_sure(facts, f"headline.{facts.text('saving.per')}"), facts)
     return language.say("headline.bytes", facts)
+
+
+def _sure(facts: Facts, key: str, path: str = "saving") -> str:
+    """The key of a sentence with an interval, or of the one for a saving without."""
+    return key if facts.has(f"{path}.low") and facts.has(f"{path}.high") else f"{key}-point"
 
 
 def _curve(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | None:
@@ -154,16 +159,20 @@ def _saving(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | 
     if not facts.has("saving"):
         return tag("p", language.word("saving.none"))
     per = facts.text("saving.per")
-    inside: list[Html | None] = [tag("p", language.say(f"saving.lead-{per}", facts).html())]
+    inside: list[Html | None] = [
+        tag("p", language.say(_sure(facts, f"saving.lead-{per}"), facts).html())
+    ]
     if facts.get("saving.tariff.example"):
         inside.append(tag("p", language.say("saving.example", facts).html(), class_="care"))
     title = language.say("plot.money", facts)
     rows = [
         Row(
-            language.say("saving.row", facts, against=f"{path}.against", **_ends(path)),
+            language.say(
+                _sure(facts, "saving.row", path), facts, against=f"{path}.against", **_ends(path)
+            ),
             facts.number(f"{path}.value"),
-            facts.number(f"{path}.low"),
-            facts.number(f"{path}.high"),
+            _end(facts, f"{path}.low"),
+            _end(facts, f"{path}.high"),
             facts.get(f"{path}.against") == facts.get("saving.against"),
         )
         for path in facts.places("saving.by_reference")
@@ -174,11 +183,17 @@ def _saving(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | 
             tag("figure", interval_plot("saving", facts, language, rows, title), class_="rows"),
         ]
     if facts.has("saving.yearly"):
-        inside.append(tag("p", language.say("saving.yearly", facts).html()))
+        inside.append(
+            tag("p", language.say(_sure(facts, "saving.yearly", "saving.yearly"), facts).html())
+        )
     if facts.has("saving.payback_months"):
         inside.append(tag("p", language.say("saving.payback", facts).html()))
     inside.append(_sensitivity(facts, language, title))
     return join(*inside)
+
+
+def _end(facts: Facts, path: str) -> float | None:
+    return facts.number(path) if facts.has(path) else None
 
 
 def _ends(path: str) -> dict[str, str]:
@@ -190,7 +205,7 @@ def _sensitivity(facts: Facts, language: Language, title: Said) -> Html | None:
     for path in facts.places("saving.sensitivity"):
         label = language.message(facts, path)
         value = language.figure(facts, f"{path}.value", "money")
-        rows.append(Row(label + ": " + value, facts.number(f"{path}.value")))
+        rows.append(Row(label + language.word("word.colon") + value, facts.number(f"{path}.value")))
     if not rows:
         return None
     base = facts.number("saving.value")
@@ -250,6 +265,9 @@ def _method(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html:
     for needs in ("chosen.promise", "chosen.fallback_share", "comparison", "saving", "inference"):
         if facts.get(needs) not in (None, []):
             said.append(language.say(f"method.{needs.rpartition('.')[2]}", facts))
+    if facts.has("inference.low_ms"):
+        said.append(language.say("method.inference-range", facts))
+    said += [language.message(facts, path) for path in facts.places("notes")]
     said.append(language.say("method.machine", facts))
     checks = [
         tag(
@@ -259,7 +277,7 @@ def _method(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html:
                 language.word(f"check.{facts.text(f'{path}.status')}"),
                 class_=_STATUS[facts.text(f"{path}.status")],
             ),
-            ": ",
+            language.word("word.colon"),
             language.message(facts, path).html(),
         )
         for path in facts.places("data.checks")
@@ -307,7 +325,8 @@ def _explain(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html:
     if lines:
         inside.append(tag("h3", language.word("copy.title")))
     for name in lines:
-        said = language.say(f"copy.{name}", facts)
+        key = f"copy.{name}"
+        said = language.say(_sure(facts, key, "saving.yearly") if name == "money" else key, facts)
         inside.append(
             tag(
                 "blockquote",

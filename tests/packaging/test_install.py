@@ -77,6 +77,9 @@ def test_the_wheel_has_what_it_must_and_no_more(dist: Path) -> None:
         "rdedge/_data/devices/provision/rdedge-compress@.service",
         "rdedge/format/FORMAT.md",
         "rdedge/py.typed",
+        "rdedge/report/texts/ja.toml",
+        "rdedge/report/page/page.css",
+        "rdedge/report/page/page.js",
     ):
         assert name in names
     top = {name.split("/")[0] for name in names}
@@ -96,6 +99,8 @@ def test_the_sdist_has_the_sources(dist: Path) -> None:
         "export/default.toml",
         "devices/cpu-host.toml",
         "devices/provision/install.sh",
+        "rdedge/report/texts/ja.toml",
+        "rdedge/report/page/page.css",
         "LICENSE",
         "setup.py",
     ):

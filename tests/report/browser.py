@@ -124,17 +124,16 @@ class Browser:
         return base64.b64decode(made["data"])
 
 
-def find() -> str:
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    assert found, (
-        f"the tests of report.html need one of {', '.join(NAMES)}: apt-get install chromium"
-    )
-    return found
+def find() -> str | None:
+    """The browser of this machine."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @contextmanager
 def browser() -> Iterator[Browser]:
     """A browser with a profile of its own, ended with the block."""
+    program = find()
+    assert program, f"these tests need one of {', '.join(NAMES)}: apt-get install chromium"
     to_child, ours_out = os.pipe()
     ours_in, from_child = os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
@@ -146,7 +145,7 @@ def browser() -> Iterator[Browser]:
                 "-c",
                 shell,
                 "bash",
-                find(),
+                program,
                 *FLAGS,
                 f"--user-data-dir={profile}",
                 "about:blank",

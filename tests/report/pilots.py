@@ -147,6 +147,10 @@ def digits() -> tuple[Pilot, Arrays]:
         },
         "best_classical": best,
         "today": today,
+        "notes": [
+            {"key": "curve.one_model", "values": {"steps": 4}},
+            {"key": "curve.left_out", "values": {"codecs": ["JPEG 2000", "lzma"]}},
+        ],
         "comparison": [
             against("raw", None),
             against("today", today),
@@ -171,9 +175,9 @@ def digits() -> tuple[Pilot, Arrays]:
             "assumptions": [
                 {"key": "assumption.volume", "values": {"samples": 43200}},
                 {"key": "assumption.devices", "values": {"devices": 500}},
-                {"key": "assumption.price", "values": {"tariff": "lte-example"}},
-                {"key": "assumption.overhead", "values": {"share": 0.143}},
-                {"key": "assumption.engineering", "values": {"value": 15000}},
+                {"key": "saving.example-tariff", "values": {"name": "lte-example"}},
+                {"key": "saving.wire-estimated", "values": {"protocol": "mqtt"}},
+                {"key": "saving.drawn", "values": {"devices": 4, "units": 28, "block": 4}},
             ],
             "sensitivity": [
                 {"key": "sensitivity.price", "values": {"change": -0.2}, "value": 2.7346},
@@ -185,10 +189,19 @@ def digits() -> tuple[Pilot, Arrays]:
         "inference": {
             "profile": "jetson-orin-nano",
             "ms": 0.184,
+            "low_ms": 0.0613,
+            "high_ms": 0.552,
             "kind": "estimated",
             "how": {
-                "key": "how.macs",
-                "values": {"macs": 52480, "share": 0.05, "profile": "jetson-orin-nano"},
+                "key": "how.gpu",
+                "values": {
+                    "profile": "jetson-orin-nano",
+                    "multiply_adds": 52480,
+                    "gpu_share": 0.2,
+                    "memory_share": 0.5,
+                    "calls": 7,
+                    "slower_core": 2.0,
+                },
             },
         },
         "verdict": {
@@ -295,6 +308,9 @@ def do_not() -> tuple[Pilot, Arrays]:
         "alternative": {"codec": "WebP", "setting": "quality 30", "share_of_saving": 0.98},
     }
     pilot["comparison"][2]["saved"] = -0.083
+    # A pilot of one day has no interval.
+    for saving in (pilot["saving"], pilot["saving"]["yearly"]):
+        saving["low"] = saving["high"] = None
     pilot["saving"]["by_reference"][2] |= {"value": -0.2113, "low": -0.9, "high": 0.31}
     pilot["saving"]["currency"] = "JPY"
     return pilot, arrays
@@ -305,7 +321,11 @@ def too_few() -> tuple[Pilot, Arrays]:
     pilot, _ = digits()
     pilot["data"] |= {"samples": 40, "train": 30, "held_out": 10}
     pilot["data"]["checks"] = [
-        {"status": "stop", "key": "check.few", "values": {"samples": 40, "needed": 200}}
+        {
+            "status": "stop",
+            "key": "check.few",
+            "values": {"samples": 40, "needed": 200, "needed_held_out": 40, "within_percent": 10.0},
+        }
     ]
     for name in ("bound", "task", "chosen", "best_classical", "today", "saving", "inference"):
         pilot[name] = None
