@@ -37,7 +37,7 @@ def command(
     from rdedge.flows.review_ledger import review
     from rdedge.report.review_text import review_text
 
-    found = review(ledger, stages.load(plan), stage=stage, score=score)
+    found = review(ledger, stages.load(plan), stage=stage, score=score, tariff=tariff)
     value = found.to_json()
     click.echo(json.dumps(value, indent=1) if as_json else review_text(value))
     return 1 if found.answer == STOP else 0

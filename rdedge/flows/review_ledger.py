@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from rdedge.errors import MismatchError
+from rdedge.flows.ledger import savings_of_ledger
 from rdedge.flows.review import Actual, Review, judged
 from rdedge.flows.stages import Plan
+from rdedge.ledger import tariff as tariffs
 from rdedge.ledger.base import Base, opened
 
 _DAY_NS = 86_400 * 10**9
@@ -19,13 +20,12 @@ def review(
     *,
     stage: str | None = None,
     score: float | None = None,
-    money: Callable[[Path], float] | None = None,
+    tariff: str | None = None,
 ) -> Review:
     """Hold a ledger against a plan.
 
     stage: by name; None: the first that is planned for as many devices as the ledger has. score: of
-    the task on decoded samples, which no ledger knows. money: saving of a device and month, from
-    the ledger. Raises MismatchError where all packets are of other codecs than the plan's, and what
+    the task on decoded samples, which no ledger knows. tariff: a name or a file, for the money. Raises MismatchError where all packets are of other codecs than the plan's, and what
     opening a ledger raises.
     """
     with opened(ledger) as base:
@@ -38,8 +38,9 @@ def review(
         )
     if score is not None:
         actual.figures["score"] = score
-    if money is not None:
-        actual.figures["saving_per_device_month"] = money(ledger)
+    if tariff is not None:
+        value = savings_of_ledger(ledger, tariffs.load(Path(tariff))).saving_json()["value"]
+        actual.figures["saving_per_device_month"] = value
     return judged(plan, plan.named(stage, actual.devices), actual)
 
 
