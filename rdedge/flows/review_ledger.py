@@ -25,8 +25,9 @@ def review(
     """Hold a ledger against a plan.
 
     stage: by name; None: the first that is planned for as many devices as the ledger has. score: of
-    the task on decoded samples, which no ledger knows. tariff: a name or a file, for the money. Raises MismatchError where all packets are of other codecs than the plan's, and what
-    opening a ledger raises.
+    the task on decoded samples, which no ledger knows. tariff: a name or a file, for the money.
+    Raises MismatchError where all packets are of other codecs than the plan's, and what opening a
+    ledger raises.
     """
     with opened(ledger) as base:
         actual = actual_of(base, plan.bundle)
