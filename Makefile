@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INPUTS := pyproject.toml setup.py constraints.txt rdedge/coding/rans.c rdedge/coding/rans.h rdedge/coding/dot.h rdedge/coding/spread.h rdedge/coding/context.c rdedge/coding/palette.c rdedge/coding/selection.c rdedge/coding/prediction.c rdedge/coding/quantiser.c rdedge/coding/trellis.c rdedge/format/crc32c.c
 
-.PHONY: demo test check lint aarch64 clean
+.PHONY: demo test long check lint aarch64 clean
 
 demo: $(STAMP)
 	$(BIN)/rdedge demo -o demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# The tests that take minutes each: the demo, the README's commands, the paper's tables, installs.
+long: $(STAMP)
+	$(BIN)/python -m pytest -m long
 
 check: lint test
 

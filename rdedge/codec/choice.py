@@ -9,8 +9,8 @@ import numpy as np
 from rdedge.format.packet import Run
 from rdedge.types import Array
 
-# Bits of one more run in the table: codec, level, count.
-RUN_BITS = 24.0
+# Bits of one more run in the table: which and its count.
+RUN_BITS = 16.0
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ _COARSER = 2
 # Of a sample with more latents a half step of the ladder is not worth so many decodes.
 _FEW = 1 << 13
 # Of the bits that a finer level takes more tightening gives back all but about so much.
-_EAGER = 0.3
+_EAGER = 0.1
 # A sample that costs more than this is not coded finer to save an entry in the table of runs.
 _SMALL_BITS = 4096.0
 
@@ -44,9 +44,10 @@ _SMALL_BITS = 4096.0
 @dataclass(frozen=True)
 class _Batch:
     """x: as it came; filled: without NaN; symbols: (N, R * L) of the rank that each holds; ranks:
-    of the coarsest level that keeps the bound, -1 for none; bits, worst: what it costs by itself and
-    its distortion there; saved: bits that it takes less after the sample before it; y: latents, fits: their largest; last: distortions last measured; missed: (N,)
-    whether the learned codec cannot keep the bound at all.
+    of the coarsest level that keeps the bound, -1 for none; bits, worst: what it costs by itself
+    and its distortion there; saved: bits that it takes less after the sample before it; y: latents,
+    fits: their largest; last: distortions last measured; missed: (N,) whether the learned codec
+    cannot keep the bound at all.
     """
 
     x: Array
@@ -261,8 +262,8 @@ class Gate:
         if prices is not None:
             plans.append(self._refined(batch, parts, prices, levels, bits))
         # The last, since it moves samples to other levels.
-        for kept in (_EAGER,) if len(batch.x) > 1 and self.tightener is not None else ():
-            plans.append(self._mixed(batch.copy(), parts, levels, bits, kept))
+        if len(batch.x) > 1 and self.tightener is not None:
+            plans.append(self._mixed(batch.copy(), parts, levels, bits, _EAGER))
         return [*plans, self._mixed(batch, parts, levels, bits)]
 
     def _prices(self, batch: _Batch) -> Array | None:
@@ -298,10 +299,10 @@ class Gate:
         return _Plan(picks, symbols, worst, residual)
 
     def _mixed(
-        self, batch: _Batch, parts: Parts, levels: Array, bits: Array, kept: float = 1.0
+        self, batch: _Batch, parts: Parts, levels: Array, bits: Array, left: float = 1.0
     ) -> _Plan:
-        """Each sample's cheapest, neighbours alike where that saves more than it costs. kept: of
-        what a finer level costs more, how much is left once it is tightened, as a guess.
+        """Each sample's cheapest, neighbours alike where that saves more than it costs. left: of
+        what a finer level costs more, how much once it is tightened, as a guess.
         """
         n, ranks = len(batch.x), len(self.order)
         cost = np.concatenate([np.full((n, ranks), np.inf), bits], axis=1)
@@ -316,7 +317,7 @@ class Gate:
                     symbols = self.encoder.quantised(batch.y[finer], level, batch.grid)
                     more = self.encoder.symbol_codec.bits(symbols, batch.grid, alone=True)
                     more -= batch.bits[finer]
-                    cost[finer, rank] = batch.bits[finer] + np.where(more > 0, kept * more, more)
+                    cost[finer, rank] = batch.bits[finer] + np.where(more > 0, left * more, more)
         cost[:, :ranks] -= batch.saved[:, None]
         options = cheapest(cost)
         for rank in range(ranks):

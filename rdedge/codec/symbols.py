@@ -9,13 +9,14 @@ import numpy as np
 
 from rdedge.bundle.bundle import Bundle
 from rdedge.coding import quantiser, trellis
-from rdedge.coding.context import Contexts, Rows
+from rdedge.coding.context import Contexts
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.means import Moving
 from rdedge.coding.palette import Palette
 from rdedge.coding.palette_model import PaletteModel
 from rdedge.coding.prediction import predict, restore
 from rdedge.coding.rans import Backend, Coder
+from rdedge.coding.rows import Rows
 from rdedge.coding.search import search
 from rdedge.coding.selection import Selection, Selector
 from rdedge.coding.tables import COST_BITS, Tables

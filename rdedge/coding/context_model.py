@@ -18,13 +18,13 @@ from rdedge.coding.context import (
     PHASES,
     TAP_MAX,
     Contexts,
-    Rows,
     logarithms,
 )
 from rdedge.coding.dot import padded
 from rdedge.coding.means import Mean, Moving, States
 from rdedge.coding.rans import Coder
 from rdedge.coding.rans_steps import Step
+from rdedge.coding.rows import Rows
 from rdedge.coding.tables import Tables
 from rdedge.errors import FormatError
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rdedge.coding.context import Rows
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.quantiser import SCALED, Kinds
+from rdedge.coding.rows import Rows
 from rdedge.coding.trellis import quantise
 
 __all__ = ["search"]

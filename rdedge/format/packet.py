@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from rdedge.errors import FormatError, MismatchError, UnsupportedError
@@ -127,11 +127,12 @@ class Packet:
         body = bytearray()
         if len(self.runs) > 1:
             append_varint(body, len(self.runs))
-            for run in self.runs:
-                for value in (run.codec, run.level, run.count):
-                    append_varint(body, value)
+            for after, run in zip(reversed(range(len(self.runs))), self.runs, strict=True):
+                _append_which(body, run)
+                if after:
+                    append_varint(body, run.count)
         elif not default:
-            _append_only_run(body, self.runs[0])
+            _append_which(body, self.runs[0])
         if self.lanes > 1:
             body.append(self.lanes.bit_length() - 1)
         if self.shape is not None:
@@ -189,7 +190,7 @@ def read_packet(data: bytes | memoryview, offset: int = 0) -> tuple[Packet, int]
     if flags & FLAG_RUNS:
         runs = _read_runs(body, count)
     elif flags & FLAG_RUN:
-        runs = (_read_only_run(body, count),)
+        runs = (_read_which(body, count, 2),)
     lanes = 1
     if flags & FLAG_LANES:
         log2 = body.byte("log2 of lanes")
@@ -204,8 +205,8 @@ def read_packet(data: bytes | memoryview, offset: int = 0) -> tuple[Packet, int]
     return Packet(key, runs, streams, lanes, shape, bool(flags & FLAG_GATED)), outer.offset
 
 
-def _append_only_run(body: bytearray, run: Run) -> None:
-    """The run of all samples, where it is not the default."""
+def _append_which(body: bytearray, run: Run) -> None:
+    """Codec and level of a run."""
     if run.codec == LEARNED:
         append_varint(body, run.level << 1)
     else:
@@ -213,32 +214,30 @@ def _append_only_run(body: bytearray, run: Run) -> None:
         append_varint(body, run.level)
 
 
-def _read_only_run(body: Reader, count: int) -> Run:
-    which = body.varint("which run", 2, MAX_U64)
+def _read_which(body: Reader, count: int, least: int = 0) -> Run:
+    which = body.varint("which run", least, MAX_U64)
     if not which & 1:
         return Run(LEARNED, which >> 1, count)
+    if which == 1:
+        raise FormatError("packet: codec 0 as a fallback", expected="twice its level")
     return Run(which >> 1, body.varint("level", 0, MAX_U64), count)
 
 
 def _read_runs(body: Reader, count: int) -> tuple[Run, ...]:
+    if count < 2:
+        raise FormatError("packet: a table of runs of one sample", expected="two samples at least")
     runs: list[Run] = []
     left = count
-    # Each run costs at least three bytes, so the loop ends with what is there.
-    for _ in range(body.varint("number of runs", 2, max(count, 2))):
-        codec = body.varint("codec", 0, MAX_U64)
-        level = body.varint("level", 0, MAX_U64)
-        run = Run(codec, level, body.varint("count of a run", 1, max(left, 1)))
-        if runs and (runs[-1].codec, runs[-1].level) == (codec, level):
+    # Each run costs at least a byte, so the loop ends with what is there.
+    for after in reversed(range(body.varint("number of runs", 2, count))):
+        run = _read_which(body, left)
+        if after:
+            # What comes after has a sample each.
+            run = replace(run, count=body.varint("count of a run", 1, left - after))
+        if runs and (runs[-1].codec, runs[-1].level) == (run.codec, run.level):
             raise FormatError("packet: two neighbouring runs are alike", expected="one run")
         runs.append(run)
         left -= run.count
-        if left < 0:
-            break
-    if left:
-        raise FormatError(
-            f"packet: runs of {sum(r.count for r in runs)} samples",
-            expected=f"{count} samples together",
-        )
     return tuple(runs)
 
 

@@ -9,7 +9,6 @@ levels and where the data has changed its loudness.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -17,14 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rdedge.coding.context import HEADS, MAGNITUDE, MEAN, PHASES, WEIGHT_MAX, Contexts, Rows, Tap
+from rdedge.coding.context import HEADS, MAGNITUDE, MEAN, PHASES, WEIGHT_MAX, Contexts, Tap
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.means import Moving
-from rdedge.coding.quantiser import EXACT, PREDICTED, SCALED, STEADY
+from rdedge.coding.quantiser import EXACT, PREDICTED, SCALED
+from rdedge.coding.rows import Rows
 from rdedge.coding.selection import Group, Selection
 from rdedge.coding.tables import Tables, tables_from_counts
 from rdedge.coding.trellis import Trellis
 from rdedge.host.classes import Layout, cut, shape_of
+from rdedge.host.copies import COPIES, MOST_EXAMPLES, coded_copies, even_choice, means_of
 from rdedge.host.fit import NEAREST, Latents, Rounding, rows_of, symbols_of
 from rdedge.host.shapes import LEAST_ZERO, NARROWEST, REACH, SIZES, WIDTHS, ZEROS, blended, mass
 from rdedge.host.spans import LEFT, Inputs, image_spans, lag_of, series_spans, vector_spans
@@ -32,17 +33,12 @@ from rdedge.host.taps import fit_taps
 from rdedge.types import Array
 
 HIDDEN = 16
-# Copies of the training part at gains of e^-2 to e^0.7, and what a symbol of one counts.
-_COPIES, _QUIETEST, _LOUDEST, _COPY_WEIGHT = 2, -2.0, 0.7, 0.5
-_MOST_EXAMPLES = 2_000_000
 _BATCH = 24_576
 _RATE, _LAST_RATE = 4e-3, 2e-5
 # How often all examples are seen, within so many steps.
 _PASSES, _STEPS = 30, (150, 900)
 # A combination of levels that fewer training symbols select shares a table. Rows to look at.
 _LEAST_COUNT, _SOME_ROWS = 40.0, 60_000
-# Windows that are learned from as followers, and how far their means are moved, as a power of e.
-_LONGEST_LINE, _FARTHEST = 8, 7.0
 # Times as many symbols are looked at for spans and taps as are learned from.
 _TO_LOOK_AT = 4
 
@@ -104,8 +100,8 @@ def train_contexts(
     torch.manual_seed(seed)
     # As many as there are statistics to take from; of a large part not all at once.
     total = sum(y.size for y in train.y)
-    chosen = _chosen(train.y, total // _TO_LOOK_AT)
-    symbols = [symbols_of(y, step, rounding, layout.quantisers) for y in chosen]
+    some = even_choice(train.y, total // _TO_LOOK_AT)
+    symbols = [symbols_of(y, step, rounding, layout.quantisers) for y in some]
     spans = _spans(layout, rows_of(symbols)[:_SOME_ROWS], symbols[0].ndim > 2)
     taps: tuple[tuple[Tap, ...], ...] = tuple(() for _ in spans)
     tapped = np.array([s is not None for s in spans])
@@ -115,7 +111,7 @@ def train_contexts(
     elif trellis is not None:
         # What moves its state has no mean.
         tapped[:] = False
-    of_means = _means(layout) if layout.linked else np.zeros(0, np.int64)
+    of_means = means_of(layout) if layout.linked else np.zeros(0, np.int64)
     tapped[of_means] = False
     if tapped.any():
         taps = fit_taps(symbols, tapped)
@@ -136,7 +132,7 @@ def start_contexts(layout: Layout, train: Latents, step: float) -> Contexts:
     blank = _blank(
         _spans(layout, symbols, train.y[0].ndim > 2),
         (),
-        _means(layout) if layout.linked else np.zeros(0, np.int64),
+        means_of(layout) if layout.linked else np.zeros(0, np.int64),
     )
     size = np.sqrt(np.square(rows / step, dtype=np.float64).mean(axis=0))
     wide = (np.log2(size + 2.0**NARROWEST) - NARROWEST) * WIDTHS
@@ -153,11 +149,6 @@ def _spans(layout: Layout, rows: Array, in_grid: bool) -> tuple[Inputs | None, .
     if not layout.bands:
         return vector_spans(rows)
     return series_spans(layout, lag_of(layout, rows) if layout.timed else 0)
-
-
-def _means(layout: Layout) -> Array:
-    """The latents that are means of windows: the first of each group."""
-    return np.cumsum([0, *(len(group.bands) for group in layout.groups[:-1])])
 
 
 def moving_of(layout: Layout, trellis: Trellis | None) -> Moving | None:
@@ -236,7 +227,7 @@ def fit_bank(
     moving = moving_of(layout, trellis)
     every = ContextModel(contexts, fixed, _placeholders(entries), moving=moving)
     own = []
-    for coded in _coded(layout, train, step, rounding, seed):
+    for coded in coded_copies(layout, train, step, rounding, seed):
         if coded.weight == 1.0 and not coded.follows:
             own.append(coded.symbols)
         ordered = coded.rows.to_coded(coded.symbols.reshape(-1), contexts.latents)
@@ -274,95 +265,6 @@ def fit_bank(
     return Selection(tuple(groups)), tables_from_counts(list(minima), list(weights)), named
 
 
-@dataclass(frozen=True)
-class _Coded:
-    """Symbols (R, L) int32 as they are coded, how their rows lie, and what they count. follows:
-    whether they are windows that follow each other.
-    """
-
-    symbols: Array
-    rows: Rows
-    weight: float
-    follows: bool = False
-
-
-def _coded(
-    layout: Layout, train: Latents, step: float, rounding: Rounding, seed: int
-) -> Iterator[_Coded]:
-    """The training part and its copies, batch after batch; of a large one an even choice."""
-    rng = np.random.default_rng(seed)
-    latents = train.y[0].shape[-1]
-    total = sum(y.size for y in train.y)
-    for y in _chosen(train.y, total):
-        # Vectors have no loudness that may be another elsewhere.
-        for copy in range(_COPIES + 1 if layout.bands else 1):
-            scaled = y if copy == 0 else _gained(layout, y, rng)
-            symbols = symbols_of(scaled, step, rounding, layout.quantisers)
-            rows = Rows.of(len(y), y.shape[1:-1], latents)
-            weight = 1.0 if copy == 0 else _COPY_WEIGHT
-            yield _Coded(symbols.reshape(-1, latents), rows, weight)
-            if layout.linked and train.before is not None:
-                lines = _lines(train.before)[:: -(-total // _MOST_EXAMPLES)]
-                scaled = train.y[0][lines.reshape(-1)]
-                if copy:
-                    scaled = _gained(layout, scaled, rng, lines.shape[1])
-                symbols = symbols_of(scaled, step, rounding, layout.quantisers)
-                _drift(layout, symbols, rng, lines.shape[1])
-                rows = Rows.of(len(lines), (1, lines.shape[1]), latents)
-                yield _Coded(symbols, rows, weight, True)
-
-
-def _chosen(batches: list[Array], total: int) -> Iterator[Array]:
-    """All, or an even choice of what is worth so many examples."""
-    if len(batches) == 1:
-        every = -(-total // _MOST_EXAMPLES)
-        yield np.ascontiguousarray(batches[0][::every])
-        return
-    yield from batches[:: -(-total // _MOST_EXAMPLES)]
-
-
-def _lines(before: Array) -> Array:
-    """Windows that follow each other, (m, n) of their numbers; every one at most once."""
-    after = np.full(len(before), -1, np.int64)
-    after[before[before >= 0]] = np.flatnonzero(before >= 0)
-    whole = []
-    for first in np.flatnonzero(before < 0).tolist():
-        line = [first]
-        while after[line[-1]] >= 0:
-            line.append(int(after[line[-1]]))
-        whole.append(line)
-    # As long as leaves hardly any out.
-    length = max(2, min(_LONGEST_LINE, max(map(len, whole)) // 2))
-    cut = [line[i : i + length] for line in whole for i in range(0, len(line), length)]
-    found: Array = np.array([piece for piece in cut if len(piece) == length], np.int64)
-    return found.reshape(-1, length)
-
-
-def _drift(layout: Layout, symbols: Array, rng: np.random.Generator, length: int) -> None:
-    """Move the means of lines of so many windows, (m * length, L), in place: far from where they
-    were in training a window still follows the one before.
-    """
-    of_means = _means(layout)
-    far = np.exp(rng.uniform(0.0, _FARTHEST, (len(symbols) // length, len(of_means))))
-    far *= rng.choice([-1.0, 1.0], far.shape)
-    symbols[:, of_means] += np.repeat(np.rint(far).astype(np.int32), length, axis=0)
-
-
-def _gained(layout: Layout, y: Array, rng: np.random.Generator, length: int = 1) -> Array:
-    """Copies of y (n, *grid, L): every channel of so many windows, or every picture, at its own
-    gain.
-    """
-    if y.ndim > 2:
-        gain = np.exp(rng.uniform(_QUIETEST, _LOUDEST, (len(y), 1, 1, 1))).astype(np.float32)
-        return np.asarray(y * gain)
-    parts = []
-    for group, part in zip(layout.groups, layout.split(y), strict=True):
-        gain = np.exp(rng.uniform(_QUIETEST, _LOUDEST, (len(y) // length, 1))).astype(np.float32)
-        loud = np.isin(group.quantisers, (SCALED, STEADY))
-        parts.append(np.where(loud, part * np.repeat(gain, length, axis=0), part))
-    return np.concatenate(parts, axis=1)
-
-
 def _examples(
     layout: Layout,
     blank: Contexts,
@@ -376,10 +278,10 @@ def _examples(
     latents, moving = blank.latents, moving_of(layout, trellis)
     model = ContextModel(blank, np.zeros(latents, np.uint16), _placeholders(1), moving=moving)
     rng = np.random.default_rng(seed)
-    looks = (_COPIES + 1) * (1 + layout.linked)
-    share = min(1.0, _MOST_EXAMPLES / (looks * sum(y.size for y in train.y)))
+    looks = (COPIES + 1) * (1 + layout.linked)
+    share = min(1.0, MOST_EXAMPLES / (looks * sum(y.size for y in train.y)))
     parts: list[tuple[Array, ...]] = []
-    for coded in _coded(layout, train, step, rounding, seed):
+    for coded in coded_copies(layout, train, step, rounding, seed):
         ordered = coded.rows.to_coded(coded.symbols.reshape(-1), latents)
         chosen = _ordered(blank, coded.rows) & (rng.random(ordered.size) < share)
         which = np.tile(np.arange(latents, dtype=np.int32), len(coded.rows.base))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rdedge.coding.context import DIRECTIONS, TAPS_MAX, Tap
+from rdedge.coding.context import TAPS_MAX, Tap
+from rdedge.coding.rows import DIRECTIONS
 from rdedge.types import Array
 
 _MOST_ROWS, _MOST_TAPS = 24_000, 8

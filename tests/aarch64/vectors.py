@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from rdedge.coding import quantiser
-from rdedge.coding.context import Contexts, Rows
+from rdedge.coding.context import Contexts
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.means import Moving
 from rdedge.coding.palette import Palette
 from rdedge.coding.palette_model import PaletteModel
 from rdedge.coding.rans import Coder
 from rdedge.coding.residual import Residual, read_residual, write_residual
+from rdedge.coding.rows import Rows
 from rdedge.coding.search import search
 from rdedge.coding.tables import Tables
 from rdedge.coding.trellis import Trellis, dequantise
@@ -37,7 +38,7 @@ def of_contexts(kept: dict[str, Any], backend: Any) -> int:
     contexts = Contexts.from_bytes(bytes.fromhex(kept["contexts"]))
     tables = Tables.from_bytes(bytes.fromhex(kept["tables"]))
     fixed, symbols = np.array(kept["fixed"], np.uint16), np.array(kept["symbols"], np.int32)
-    rows = Rows.of(kept["count"], tuple(kept["grid"]), contexts.latents)
+    rows = Rows.of(kept["count"], tuple(kept["grid"]), contexts.latents, contexts.linked)
     moving = None
     if "trellis" in kept:
         kinds, trellis = np.array(kept["kinds"], np.uint8), Trellis.of(kept["trellis"])

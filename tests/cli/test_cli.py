@@ -329,6 +329,7 @@ def test_doctor_says_which_coder(
 
 
 @pytest.mark.timeout(1200)
+@pytest.mark.long
 def test_the_demo_tells_the_whole_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "-o", str(tmp_path / "demo"), "--quick"]) == 0
     text = capsys.readouterr().out

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from rdedge.coding.context import DIRECTIONS, PHASES, Contexts, Rows
+from rdedge.coding.context import PHASES, Contexts
+from rdedge.coding.rows import DIRECTIONS, Rows
 from rdedge.coding.tables import Tables, tables_from_counts
 
 
@@ -30,8 +32,15 @@ def bank_of(places: int) -> Tables:
     return tables_from_counts([-6] * (places + 1), weights)
 
 
-def random_contexts(rng: np.random.Generator, latents: int, *, image: bool) -> Contexts:
+# What a window of a series may look at: itself, and the two before it in the packet.
+OF_LINES = (0, 1, 5)
+
+
+def random_contexts(
+    rng: np.random.Generator, latents: int, *, image: bool, linked: bool = False
+) -> Contexts:
     inputs, hidden, sizes = int(rng.integers(1, 7)), int(rng.integers(1, 9)), (4, 2, 3)
+    directions = range(len(DIRECTIONS)) if image else OF_LINES if linked else (0,)
     spans = []
     for k in range(latents):
         if rng.random() < 0.2:
@@ -41,7 +50,7 @@ def random_contexts(rng: np.random.Generator, latents: int, *, image: bool) -> C
         for _ in range(inputs):
             found = []
             for _ in range(int(rng.integers(0, 4))):
-                direction = int(rng.integers(0, len(DIRECTIONS))) if image else 0
+                direction = int(rng.choice(directions))
                 most = k if direction == 0 else latents
                 if most:
                     first = int(rng.integers(0, most))
@@ -53,7 +62,7 @@ def random_contexts(rng: np.random.Generator, latents: int, *, image: bool) -> C
     for k in range(latents):
         found = []
         for _ in range(0 if fixed[k] else int(rng.integers(0, 5))):
-            direction = int(rng.integers(0, len(DIRECTIONS))) if image else 0
+            direction = int(rng.choice(directions))
             most = k if direction == 0 else latents
             if most:
                 found.append((direction, int(rng.integers(0, most)), int(rng.integers(-300, 301))))
@@ -71,6 +80,7 @@ def random_contexts(rng: np.random.Generator, latents: int, *, image: bool) -> C
         out_biases,
         sizes,
         rng.integers(0, 24, 24 * 2 * PHASES).astype(np.uint16),
+        ~fixed & (rng.random(latents) < 0.3) & (image or linked),
     )
 
 
@@ -81,11 +91,12 @@ def case(seed: int) -> Case:
     image = bool(rng.random() < 0.6)
     grid = (int(rng.integers(1, 6)), int(rng.integers(1, 6))) if image else ()
     count = int(rng.integers(1, 5)) if image else int(rng.integers(1, 100))
-    rows = Rows.of(count, grid, latents)
     scale = float(rng.choice([0.3, 2.0, 60.0]))
-    symbols = np.rint(rng.laplace(0, scale, len(rows.base) * latents)).astype(np.int32)
+    total = count * math.prod(grid) * latents
+    symbols = np.rint(rng.laplace(0, scale, total)).astype(np.int32)
     if rng.random() < 0.3:
         symbols[rng.integers(0, symbols.size)] = rng.choice([-(2**31), 2**31 - 1])
-    contexts = random_contexts(rng, latents, image=image)
+    contexts = random_contexts(rng, latents, image=image, linked=bool(rng.random() < 0.5))
+    rows = Rows.of(count, grid, latents, contexts.linked)
     fixed = np.full(latents, 24, np.uint16)
     return Case(contexts, bank_of(24), fixed, rows, symbols, count, grid)

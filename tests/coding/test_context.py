@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdedge.coding.context import Contexts, Rows, logarithms
+from rdedge.coding.context import Contexts, logarithms
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.rans import Coder
+from rdedge.coding.rows import Rows
 from rdedge.coding.tables import Tables
 from rdedge.errors import FormatError
 from tests.coding.context_cases import bank_of, case
@@ -165,7 +166,7 @@ def test_what_was_coded_once_is_decoded_and_coded_alike(line: str) -> None:
     contexts = Contexts.from_bytes(bytes.fromhex(kept["contexts"]))
     tables = Tables.from_bytes(bytes.fromhex(kept["tables"]))
     fixed, symbols = np.array(kept["fixed"], np.uint16), np.array(kept["symbols"], np.int32)
-    rows = Rows.of(kept["count"], tuple(kept["grid"]), contexts.latents)
+    rows = Rows.of(kept["count"], tuple(kept["grid"]), contexts.latents, contexts.linked)
     latents, escapes = (bytes.fromhex(kept[name]) for name in ("latents", "escapes"))
     for numpy, backend in ((False, "c"), (True, "numpy")):
         model = ContextModel(contexts, fixed, tables, numpy=numpy)

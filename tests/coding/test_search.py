@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rdedge.coding import quantiser
-from rdedge.coding.context import Contexts, Rows
+from rdedge.coding.context import Contexts
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.means import Moving
 from rdedge.coding.quantiser import SCALED
 from rdedge.coding.rans import Coder
+from rdedge.coding.rows import Rows
 from rdedge.coding.search import search
 from rdedge.coding.tables import COST_BITS, Tables
 from rdedge.coding.trellis import EIGHT, Trellis, dequantise
@@ -125,7 +126,7 @@ def test_what_was_coded_once_is_decoded_and_coded_alike(line: str) -> None:
     tables = Tables.from_bytes(bytes.fromhex(kept["tables"]))
     trellis, kinds = Trellis.of(kept["trellis"]), np.array(kept["kinds"], np.uint8)
     fixed = np.array(kept["fixed"], np.uint16)
-    rows = Rows.of(kept["count"], tuple(kept["grid"]), contexts.latents)
+    rows = Rows.of(kept["count"], tuple(kept["grid"]), contexts.latents, contexts.linked)
     latents, escapes = (bytes.fromhex(kept[name]) for name in ("latents", "escapes"))
     y = np.array([float.fromhex(v) for v in kept["y"]], np.float32).reshape(-1, contexts.latents)
     symbols = np.array(kept["symbols"], np.int32).reshape(y.shape)

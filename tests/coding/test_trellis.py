@@ -287,8 +287,8 @@ def test_bad_input():
         quantise(y, 1.0, 0.1, zeros(y) + np.uint16(1), tables)
     with pytest.raises(ShapeError, match="quantisers of shape"):
         quantise(y, 1.0, 0.1, zeros(y), tables, np.zeros(2, np.uint8))
-    with pytest.raises(FormatError, match="quantiser 3"):
-        quantise(y, 1.0, 0.1, zeros(y), tables, np.array([0, 3, 0], np.uint8))
+    with pytest.raises(FormatError, match="quantiser 8"):
+        quantise(y, 1.0, 0.1, zeros(y), tables, np.array([0, 8, 0], np.uint8))
     for symbols in (np.zeros(3, np.int32), np.zeros((1, 3), np.int64)):
         with pytest.raises(ShapeError, match="symbols of shape"):
             dequantise(symbols, 1.0)

@@ -22,6 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     commands = [line[2:] for block in blocks("console") for line in block.splitlines()]
     assert len(commands) >= 8

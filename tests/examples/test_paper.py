@@ -18,7 +18,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "examples" / "paper"
 # One command trains some dozen small models first: minutes on a slow or busy machine.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.long]
 MODULES = ("judge", "page", "tables", "manifold", "settings")
 
 

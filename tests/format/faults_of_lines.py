@@ -101,7 +101,7 @@ LINE_FAULTS: dict[tuple[str, str], list[Fault]] = {
                 b"\x0aab",
                 samples=2,
                 flags=build.RUNS,
-                before=b"".join(map(varint, (2, 0, 0, 1, 0, 1, 1))),
+                before=b"".join(map(varint, (2, 0, 1, 2))),
             ),
         ),
     ],

@@ -35,7 +35,7 @@ def test_a_sample_costs_as_much_as_the_page_says(body_bytes, frame_bytes):
 
 def test_all_features_at_once_are_these_bytes():
     body = (
-        bytes([3, 0, 1, 5, 2, 0, 3, 0, 1, 1])
+        bytes([3, 2, 5, 5, 0, 3, 2])
         + b"\x0c"
         + b"\x03\x08\xac\x02\x01"
         + b"\x82\x07symbols"
@@ -115,7 +115,8 @@ def test_every_number_of_lanes(log2):
 
 
 def test_the_largest_numbers_are_read():
-    runs = (Run((1 << 64) - 1, (1 << 64) - 1, (1 << 24) - 1), Run((1 << 64) - 1, 0, 1))
+    most = (1 << 63) - 1
+    runs = (Run(most, (1 << 64) - 1, (1 << 24) - 1), Run(0, most, 1))
     packet = Packet(build.KEY, runs, {Stream.LATENTS: b""}, shape=(1 << 24, 1, 1, 1))
     assert read_packet(packet.to_bytes())[0] == packet
 

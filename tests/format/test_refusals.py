@@ -83,8 +83,11 @@ def container(name: str, error: type[RdedgeError], records: bytes, *entries) -> 
 
 
 def runs(*triples: tuple[int, int, int], number: int | None = None) -> bytes:
-    count = varint(len(triples) if number is None else number)
-    return count + b"".join(varint(n) for triple in triples for n in triple) + build.PLAIN
+    found = varint(len(triples) if number is None else number)
+    for i, (codec, level, count) in enumerate(triples):
+        found += varint(2 * level) if codec == 0 else varint(2 * codec + 1) + varint(level)
+        found += varint(count) if i + 1 < len(triples) else b""
+    return found + build.PLAIN
 
 
 # Two latents a sample: the second table is skewed so that a sample takes little room.
@@ -445,8 +448,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         packet("2^24 + 1 samples", FormatError, samples=(1 << 24) + 1),
     ],
     ("packet", "runs"): [
-        packet("too few", FormatError, runs((0, 1, 1), (0, 2, 1)), samples=3, flags=build.RUNS),
-        packet("too many", FormatError, runs((0, 1, 2), (0, 2, 2)), samples=3, flags=build.RUNS),
+        packet("too many", FormatError, runs((0, 1, 4), (0, 2, 0)), samples=3, flags=build.RUNS),
         packet(
             "one more run", FormatError, runs((0, 1, 3), (0, 2, 1)), samples=3, flags=build.RUNS
         ),
@@ -459,6 +461,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
             "equal neighbours", FormatError, runs((0, 1, 1), (0, 1, 2)), samples=3, flags=build.RUNS
         ),
         packet("the default", FormatError, runs((0, 0, 3)), samples=3, flags=build.RUNS),
+        packet("codec 0", FormatError, b"\2\1\1\1\2" + build.PLAIN, samples=3, flags=build.RUNS),
         packet("the default as one run", FormatError, b"\0" + build.PLAIN, flags=build.RUN),
         packet("codec 0 as a fallback", FormatError, b"\1\0" + build.PLAIN, flags=build.RUN),
         packet("a table of one", FormatError, runs((0, 1, 3)), samples=3, flags=build.RUNS),
@@ -541,7 +544,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         fallback("no stream", TruncatedError, only(3, 0) + ONLY_A_MASK),
         fallback("no run", FormatError, build.stream(2, b"") + LAST_PART, 0),
         fallback(
-            "no latents", TruncatedError, runs((0, 0, 1), (1, 0, 1))[:7] + LAST_PART, build.RUNS, 2
+            "no latents", TruncatedError, runs((0, 0, 1), (1, 0, 1))[:5] + LAST_PART, build.RUNS, 2
         ),
     ],
     ("fallback", "more values"): [
@@ -830,7 +833,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         selection("65536 latents together", 2, 65535, 1, *[0] * 131070, 1, 1, 0, 0),
         selection("no class", 1, 1, 0, 0),
         selection("257 classes", 1, 1, 257, 0, 0, *[0] * 257),
-        selection("a quantiser of 3", 1, 1, 1, 3, 0),
+        selection("a quantiser of 8", 1, 1, 1, 8, 0),
         selection("table 65535", 1, 1, 1, 0, 65535),
         selection("a selector of 65535", 1, 1, 2, 65535, 0, 0, 0),
         selection("a byte more", 1, 1, 1, 0, 0, 0),
@@ -846,7 +849,7 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         contexts("65 inputs", sizes=(2, 65, 1)),
         contexts("65 hidden units", sizes=(2, 1, 65)),
         contexts("an input of kind 2", kinds=(2,)),
-        contexts("a latent of mode 2", contextual=(2,)),
+        contexts("a latent of mode 3", contextual=(3,)),
         contexts("direction 7", spans=(1, 7, 0, 1)),
         contexts("a span of none", spans=(1, 0, 0, 0)),
         contexts("a span of the latent itself", spans=(1, 0, 0, 2)),

@@ -16,7 +16,7 @@ from rdedge.coding.rans import Coder
 from tests.coding.context_cases import case
 
 PATH = Path(__file__).parent / "coding" / "contexts.json"
-SEEDS = (0, 1, 2, 3, 8, 15)
+SEEDS = (0, 2, 8, 58, 61, 91)
 
 
 def made(seed: int) -> dict[str, object]:

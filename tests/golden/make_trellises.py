@@ -18,7 +18,7 @@ from rdedge.coding.trellis import dequantise
 from tests.coding.trellis_cases import trellis_case
 
 PATH = Path(__file__).parent / "coding" / "trellises.json"
-SEEDS = (0, 2, 5, 8, 11)
+SEEDS = (0, 2, 8, 58, 61)
 
 
 def made(seed: int) -> dict[str, object]:

@@ -14,7 +14,7 @@ import torch
 
 from rdedge.bundle.bundle import Bundle
 from rdedge.codec import Decoder, Encoder
-from rdedge.coding.context import DIRECTIONS
+from rdedge.coding.rows import DIRECTIONS
 from rdedge.errors import BundleError, ConfigError, FormatError, TrainingError
 from rdedge.format.packet import Run, read_packet
 from rdedge.host import contexts, entropy

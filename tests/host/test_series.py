@@ -331,7 +331,8 @@ def test_held_out_rows_of_their_own(series_csv: Path, tmp_path: Path) -> None:
 
 def test_windows_do_not_reach_from_one_file_into_the_next() -> None:
     x = np.arange(5 * 4, dtype=np.float32).reshape(5, 4, 1)
-    found = overlapping(x, np.array([0, 0, 0, 1, 1]), 3)
+    (found,), files = overlapping(x, np.array([0, 0, 0, 1, 1]), 3)
+    assert files.tolist() == [0, 0, 0, 1, 1]
     assert found[:, :, 0].tolist() == [
         [0, 1, 2, 3],
         [3, 4, 5, 6],
@@ -339,7 +340,7 @@ def test_windows_do_not_reach_from_one_file_into_the_next() -> None:
         [12, 13, 14, 15],
         [15, 16, 17, 18],
     ]
-    whole = overlapping(x, np.zeros(5, np.int64), 4)
+    (whole,), _ = overlapping(x, np.zeros(5, np.int64), 4)
     assert np.array_equal(whole, x)
 
 

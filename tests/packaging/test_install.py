@@ -17,6 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "RDEDGE_"))}
 
+pytestmark = pytest.mark.long
+
 
 def call(*command: object, cwd: Path, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(

@@ -18,6 +18,8 @@ from tests.provision.conftest import PROVISION, Run, call
 TREES = Path(__file__).parents[1] / "device" / "trees"
 MACHINE = platform.machine()
 
+pytestmark = pytest.mark.long
+
 
 def refused(done: subprocess.CompletedProcess[str], *parts: str, code: int = 1) -> None:
     """It said why and what to do, and did nothing more."""
