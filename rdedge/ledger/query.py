@@ -16,13 +16,18 @@ from rdedge.ledger.wire import wire_sql
 from rdedge.types import Array
 
 DAY_NS = 86_400 * 10**9
-# Below so many days a unit of time is so long a part of each device's packets.
+# Below so many days a unit of time is one of PARTS of each device's time, of fewer packets fewer.
 LEAST_DAYS = 14
 PARTS = 60
 # Ways of coding: as it was, as it is in memory, and as other codecs have it.
 WAYS = ("ours", "raw", "today", "best")
-_PART = f"least({PARTS - 1}, CAST(floor((time_ns - low) / (high - low + 1.0) * {PARTS}) AS BIGINT))"
 _DAY = f"((time_ns - ((time_ns % {DAY_NS}) + {DAY_NS}) % {DAY_NS}) // {DAY_NS})"
+
+
+def _part(parts: int) -> str:
+    """Which part of a device's time a packet lies in."""
+    at = f"CAST(floor((time_ns - low) / (high - low + 1.0) * {parts}) AS BIGINT)"
+    return f"least({parts - 1}, {at})"
 
 
 @dataclass(frozen=True)
@@ -81,13 +86,15 @@ class Groups:
     columns: device, stream: indices into devices and streams; day: since 1970; unit; packets,
     samples, elements, fallback, measured, over, promised, raw_bytes, encode_ns, energy_uj; and of
     each way, `WAY_QUANTITY`: payload, wire, satellite, satellite_messages, broker. first_day,
-    last_day: of each device. days: whether units are days.
+    last_day: of each device. days: whether units are days, else parts of each device's time, of
+    which there are so many.
     """
 
     devices: tuple[str, ...]
     streams: tuple[str, ...]
     columns: dict[str, Array]
     days: bool
+    parts: int
     first_day: Array
     last_day: Array
     measured_wire_bytes: int
@@ -103,11 +110,12 @@ def groups(
     """
     _refuse_wrong(base)
     spans = base.sql(
-        f"SELECT device, min({_DAY}), max({_DAY}), min(time_ns), max(time_ns) "
+        f"SELECT device, min({_DAY}), max({_DAY}), min(time_ns), max(time_ns), count(*) "
         "FROM packets GROUP BY device ORDER BY device"
     ).fetchall()
     if days is None:
         days = max(s[2] for s in spans) - min(s[1] for s in spans) + 1 >= LEAST_DAYS
+    parts = min(PARTS, *(s[5] for s in spans))
     con = base.connection
     con.execute("DROP TABLE IF EXISTS spans")
     con.execute("CREATE TABLE spans (device VARCHAR, low BIGINT, high BIGINT)")
@@ -120,14 +128,14 @@ def groups(
     rows = [(s, *(_ratio(references.get(way), s) for way in WAYS[2:])) for s in streams]
     con.executemany("INSERT INTO ratios VALUES (?, ?, ?)", rows)
     ways = ("ours", "raw", *(way for way in WAYS[2:] if way in references))
-    answer = base.sql(_question(tariff, ways, days)).fetchnumpy()
+    answer = base.sql(_question(tariff, ways, None if days else parts)).fetchnumpy()
     columns = {name: np.ma.filled(np.ma.asarray(c), 0) for name, c in answer.items()}
     names = tuple(s[0] for s in spans)
     columns["device"] = _places(columns["device"], names)
     columns["stream"] = _places(columns["stream"], streams)
     measured = _measured_wire(base, tariff, columns, names, streams)
     first, last = (np.array([s[i] for s in spans], np.int64) for i in (1, 2))
-    return Groups(names, streams, columns, days, first, last, measured, ways)
+    return Groups(names, streams, columns, days, parts, first, last, measured, ways)
 
 
 def _ratio(found: Reference | None, stream: str) -> float | None:
@@ -139,7 +147,7 @@ def _places(values: Array, names: tuple[str, ...]) -> Array:
     return np.array([place[v] for v in values], np.int64)
 
 
-def _question(tariff: Tariff, ways: tuple[str, ...], days: bool) -> str:
+def _question(tariff: Tariff, ways: tuple[str, ...], parts: int | None) -> str:
     """Message sizes of each way, then what is billed of each, then sums."""
     n = {
         "ours": "payload_bytes",
@@ -147,9 +155,7 @@ def _question(tariff: Tariff, ways: tuple[str, ...], days: bool) -> str:
         "today": "CAST(ceil(raw_bytes * today) AS BIGINT)",
         "best": "CAST(ceil(raw_bytes * best) AS BIGINT)",
     }
-    unit = "day"
-    if not days:
-        unit = _PART
+    unit = "day" if parts is None else _part(parts)
     sizes = ", ".join(f"{n[way]} AS n_{way}" for way in ways)
     sums = [f"CAST(sum({q}) AS BIGINT) AS {name}" for name, q in _sums(tariff, ways)]
     return (
@@ -291,10 +297,10 @@ def drawn(base: Base, groups_: Groups, chosen: Reference) -> tuple[Array, Array]
     its ratio foretells; (D, U) each.
     """
     first = int(groups_.first_day.min())
-    width = int(groups_.last_day.max()) - first + 1 if groups_.days else PARTS
+    width = int(groups_.last_day.max()) - first + 1 if groups_.days else groups_.parts
     unit = f"{_DAY} - {first}"
     if not groups_.days:
-        unit = _PART
+        unit = _part(groups_.parts)
     found: Any = base.sql(
         f"SELECT device, stream, {unit}, CAST(sum(bytes) AS BIGINT), "
         "CAST(sum(raw_bytes) AS BIGINT) FROM instead JOIN spans USING (device) "

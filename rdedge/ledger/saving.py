@@ -19,7 +19,7 @@ _TENTH, _FIFTH = Fraction(1, 10), Fraction(1, 5)
 def active(groups: Groups, tariff: Tariff) -> tuple[tuple[Fraction, ...], Array]:
     """Days that each device was there, and those that each unit stands for: (D,), (D, U)."""
     c, n = groups.columns, len(groups.devices)
-    width = int(groups.last_day.max() - groups.first_day.min()) + 1 if groups.days else query.PARTS
+    width = int(groups.last_day.max() - groups.first_day.min()) + 1 if groups.days else groups.parts
     samples_day = tariff.fleet.samples_day
     if samples_day is not None:
         made = np.zeros((n, width))
