@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import resource
 import subprocess
 import sys
@@ -105,19 +106,22 @@ def scale(options: argparse.Namespace) -> list[dict]:
         ):
             if "--csv" in arguments:
                 arguments.insert(3, f"{name}/out.csv")
-            started = time.perf_counter()
+            started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
             command = [sys.executable, "-m", "rdedge", "savings", name, *arguments]
             text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             spent = time.perf_counter() - started
-            # Of the largest child so far.
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             found.append(
                 {
                     "case": case,
                     "packets": options.rows,
                     "ledger_mb": round(size / 1e6, 1),
                     "seconds": round(spent, 2),
-                    "peak_mib_so_far": round(peak),
+                    "cpu_seconds": round(cpu, 2),
+                    "load_average": round(os.getloadavg()[0], 1),
+                    # Of the largest child so far.
+                    "peak_mib_so_far": round(after.ru_maxrss / 1024),
                     "headline": text.splitlines()[0],
                 }
             )

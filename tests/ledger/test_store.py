@@ -253,7 +253,7 @@ def test_every_byte_of_the_first_pages_altered(tmp_path: Path) -> None:
     assert part is not None
     data = part.read_bytes()
     path = tmp_path / "x.sqlite"
-    for at in [*range(0, 110), *range(110, len(data), 997)]:
+    for at in [*range(110), *range(110, len(data), 997)]:
         path.write_bytes(data[:at] + bytes([data[at] ^ 0xA5]) + data[at + 1 :])
         cuts: list[read.Cut] = []
         try:
