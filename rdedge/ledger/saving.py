@@ -6,7 +6,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from rdedge.ledger import query
 from rdedge.ledger.bootstrap import Interval, interval
 from rdedge.ledger.money import DAYS_MONTH, QUANTITIES, Bill, Quantities, bill, bills
 from rdedge.ledger.query import Groups
