@@ -19,6 +19,8 @@ _START = re.compile(rb"\x00\x00\x00?\x01")
 _SEI = 6
 # Of a macroblock.
 _LEAST_SIDE = 16
+# AVCOL_RANGE_JPEG: 0 to 255.
+_FULL_RANGE = 2
 
 
 class H264(ClassicalCodec):
@@ -45,7 +47,7 @@ class H264(ClassicalCodec):
 
     def _encode(self, x: Array, setting: Setting) -> bytes:
         av = self._library()
-        sides = [max(side + side % 2, _LEAST_SIDE) for side in x.shape[:2]]
+        sides = _sides(x.shape)
         more = [(0, wanted - side) for wanted, side in zip(sides, x.shape[:2], strict=True)]
         padded = np.pad(x, [*more, (0, 0)][: x.ndim], mode="edge")
         frame = av.VideoFrame.from_ndarray(padded, format="gray" if x.ndim == 2 else "rgb24")
@@ -54,7 +56,10 @@ class H264(ClassicalCodec):
         coder.height, coder.width = padded.shape[:2]
         coder.pix_fmt, coder.time_base, coder.thread_count = pixels, Fraction(1), 1
         coder.options = {name: str(value) for name, value in setting.options}
-        packets = [*coder.encode(frame.reformat(format=pixels)), *coder.encode(None)]
+        if x.ndim == 3:
+            frame = frame.reformat(format=pixels, dst_color_range="JPEG")
+            coder.color_range = _FULL_RANGE
+        packets = [*coder.encode(frame), *coder.encode(None)]
         return _without_sei(b"".join(map(bytes, packets)))
 
     def _decode(self, data: bytes, shape: tuple[int, ...], dtype: str) -> Array:
@@ -63,8 +68,21 @@ class H264(ClassicalCodec):
         frames = [*coder.decode(av.Packet(data)), *coder.decode(None)]
         if len(frames) != 1:
             raise ValueError(f"{len(frames)} pictures inside, 1 needed")
-        found = frames[0].to_ndarray(format="gray" if len(shape) == 2 else "rgb24")
-        return np.ascontiguousarray(found[: shape[0], : shape[1]])
+        if (frames[0].height, frames[0].width) != _sides(shape):
+            raise ValueError(f"a picture of {frames[0].height} x {frames[0].width} inside")
+        if len(shape) == 2:
+            # The first plane, whatever the others are: any conversion would change its range.
+            plane = frames[0].planes[0]
+            found = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        else:
+            found = frames[0].to_ndarray(format="rgb24")
+        return np.array(found[: shape[0], : shape[1]])
+
+
+def _sides(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width as they are coded."""
+    height, width = (max(side + side % 2, _LEAST_SIDE) for side in shape[:2])
+    return height, width
 
 
 def _without_sei(data: bytes) -> bytes:
