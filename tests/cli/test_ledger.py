@@ -14,6 +14,7 @@ from rdedge.cli.group import run
 from rdedge.errors import ConfigError
 from rdedge.flows.instead import Instead, Wanted
 from rdedge.format.container import Container
+from tests.bundle import tiny_lines
 
 
 def rows(ledger: Path, table: str) -> list[dict[str, Any]]:
@@ -158,3 +159,46 @@ def test_roll(bundle_path: Path, npy: Path, capsys: pytest.CaptureFixture[str]) 
     assert "packets.parquet" in capsys.readouterr().out
     assert run(["savings", str(ledger)]) == 0
     assert run(["ledger", "roll", str(ledger / "none")]) == 1
+
+
+def test_a_series_has_the_times_of_its_data(
+    series_path: Path, series_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rdedge.bundle.bundle import Bundle
+    from rdedge.data import sources
+
+    spec = Bundle.read(series_path).manifest.sample
+    (source,) = sources.read_all([series_csv], [], spec=spec)
+    assert source.times is not None
+    arguments = ["compress", "-q", "-b", series_path, series_csv, "-o", tmp_path / "o.rdz"]
+    more = ["--ledger", tmp_path / "ledger", "--batch", 4, "--stream", "pump", "--device", "p"]
+    assert run([*map(str, arguments), *map(str, more)]) == 0
+    found = rows(tmp_path / "ledger", "packets")
+    step = 4 * spec.shape[0]
+    assert [r["time_ns"] for r in found] == source.times[::step].tolist()
+    assert {r["stream"] for r in found} == {"pump"}
+    assert {r["source"] for r in found} == {series_csv.name}
+    assert run(["savings", str(tmp_path / "ledger")]) == 0
+    assert "saved per device and month" in capsys.readouterr().out
+
+
+def test_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "app.log").write_bytes(tiny_lines.text(600))
+    log, at = str(tmp_path / "app.log"), str(tmp_path / "run")
+    assert run(["train", log, "--kind", "lines", "--window", "20", "-o", at]) == 0
+    assert run(["export", at, "-o", str(tmp_path / "logs.rdb")]) == 0
+    arguments = ["compress", "-b", str(tmp_path / "logs.rdb"), log, "-o", str(tmp_path / "o.rdz")]
+    more = ["--ledger", str(tmp_path / "ledger"), "--instead", "gzip,zstd:3,best"]
+    assert run([*arguments, *more, "--instead-share", "1"]) == 0
+    assert "other codecs run on 30" in capsys.readouterr().err
+    found = rows(tmp_path / "ledger", "packets")
+    assert len(found) == 30
+    assert sum(r["raw_bytes"] for r in found) == len(tiny_lines.text(600))
+    assert {(r["runs"], r["metric"], r["distortion"]) for r in found} == {
+        ("lines@0*1", "exact", 0.0)
+    }
+    named = {r["codec"] for r in rows(tmp_path / "ledger", "instead") if r["kind"] == "named"}
+    assert named == {"gzip", "zstd"}
+    assert run(["savings", str(tmp_path / "ledger"), "--against", "best", "--json"]) == 0
+    saved = json.loads(capsys.readouterr().out)
+    assert saved["saving"]["value"] > 0
