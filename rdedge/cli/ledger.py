@@ -60,7 +60,7 @@ def savings(context: click.Context, path: Path, options: dict[str, Any]) -> int:
     found = savings_of_ledger(path, tariff, against=options["against"])
     result = found.to_json()
     if options["as_csv"] is not None:
-        data = savings_csv(found.rows()).encode()
+        data = savings_csv(found.by("device", "stream", "day")).encode()
         write_file(options["as_csv"], data, force=options["force"])
     if options["as_html"] is not None:
         write_file(options["as_html"], savings_html(result).encode(), force=options["force"])

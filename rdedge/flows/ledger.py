@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -112,16 +111,16 @@ class LedgerSavings:
                 }
                 for way, b in self.bills.items()
             },
-            "totals": self.group_json(np.ones(len(g.columns["day"]), bool)),
+            "totals": self.by()[0],
             "wire": {
                 "kind": self.wire_kind,
                 "measured_bytes": g.measured_wire_bytes,
                 "protocol": self.tariff.link.protocol,
             },
             "codecs": [{**vars(c), "ratio": c.raw_bytes / max(c.bytes, 1)} for c in self.codecs],
-            "by_device": self.by("device", g.devices),
-            "by_stream": self.by("stream", g.streams),
-            "by_day": self.by_day(),
+            "by_device": self.by("device"),
+            "by_stream": self.by("stream"),
+            "by_day": self.by("day"),
             "distortion": [
                 {k: canonical.finite(v) if isinstance(v, float) else v for k, v in vars(d).items()}
                 for d in self.distortions
@@ -198,52 +197,51 @@ class LedgerSavings:
                 say("one-device")
         return found
 
-    def group_json(self, which: Array) -> dict[str, Any]:
-        """Sums over the rows of a mask."""
-        c = self.groups.columns
-        found: dict[str, Any] = {name: int(c[name][which].sum()) for name in SUMS}
-        for way in self.groups.ways:
-            found[f"{way}_payload"] = int(c[f"{way}_payload"][which].sum())
-            found[f"{way}_wire"] = int(c[f"{way}_wire"][which].sum())
-        found["ratio"] = found["raw_bytes"] / found["ours_payload"]
-        found["wire_ratio"] = found["raw_wire"] / found["ours_wire"]
-        found["bits_per_element"] = 8 * found["ours_payload"] / found["elements"]
-        found["fallback_share"] = found["fallback"] / found["samples"]
-        found["kept_share"] = 1 - found["over"] / found["measured"] if found["measured"] else None
-        found["promised_share"] = found["promised"] / found["samples"]
-        cost, was = (int(self.rows_micro[w][which].sum()) for w in ("ours", self.against))
-        found |= {"cost": cost / 1e6, "cost_against": was / 1e6, "saved": (was - cost) / 1e6}
-        return found
-
-    def by(self, column: str, names: Sequence[str]) -> list[dict[str, Any]]:
-        """A row for each device, or each stream."""
-        at = self.groups.columns[column]
-        return [{column: name, **self.group_json(at == i)} for i, name in enumerate(names)]
-
-    def by_day(self) -> list[dict[str, Any]]:
-        """A row for each day with packets."""
-        at = self.groups.columns["day"]
-        return [
-            {"day": str(np.datetime64(int(day), "D")), **self.group_json(at == day)}
-            for day in np.unique(at)
-        ]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """A row for each device, stream and day, as the CSV has them."""
-        g = self.groups
-        keys = np.stack([g.columns[k] for k in ("device", "stream", "day")])
-        order = np.lexsort(keys[::-1])
-        edges = np.flatnonzero(np.any(np.diff(keys[:, order], axis=1) != 0, axis=0)) + 1
+    def by(self, *keys: str) -> list[dict[str, Any]]:
+        """A row of sums for each device, stream or day, or for each of several together; without
+        keys one row for all.
+        """
+        g, c = self.groups, self.groups.columns
+        at = np.stack([c[k] for k in keys]) if keys else np.zeros((1, len(c["day"])), np.int64)
+        order = np.lexsort(at[::-1])
+        changes = np.any(np.diff(at[:, order], axis=1) != 0, axis=0)
+        starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
+        columns = {name: c[name] for name in SUMS}
+        for way in g.ways:
+            columns |= {f"{way}_{part}": c[f"{way}_{part}"] for part in ("payload", "wire")}
+        columns |= {"cost": self.rows_micro["ours"], "was": self.rows_micro[self.against]}
+        sums = {
+            name: np.add.reduceat(column[order].astype(np.int64), starts).tolist()
+            for name, column in columns.items()
+        }
+        labels = {
+            "device": g.devices.__getitem__,
+            "stream": g.streams.__getitem__,
+            "day": lambda day: str(np.datetime64(day, "D")),
+        }
+        places = at[:, order[starts]].tolist()
         found = []
-        for rows in np.split(order, edges):
-            device, stream, day = keys[:, rows[0]].tolist()
-            key = {
-                "device": g.devices[device],
-                "stream": g.streams[stream],
-                "day": str(np.datetime64(day, "D")),
-            }
-            found.append({**key, **self.group_json(rows)})
+        for i in range(len(starts)):
+            key = {k: labels[k](places[j][i]) for j, k in enumerate(keys)}
+            found.append(key | _derived({name: column[i] for name, column in sums.items()}))
         return found
+
+
+def _derived(row: dict[str, Any]) -> dict[str, Any]:
+    """Sums, and what follows from them."""
+    cost, was = row.pop("cost"), row.pop("was")
+    kept = 1 - row["over"] / row["measured"] if row["measured"] else None
+    return row | {
+        "ratio": row["raw_bytes"] / row["ours_payload"],
+        "wire_ratio": row["raw_wire"] / row["ours_wire"],
+        "bits_per_element": 8 * row["ours_payload"] / row["elements"],
+        "fallback_share": row["fallback"] / row["samples"],
+        "kept_share": kept,
+        "promised_share": row["promised"] / row["samples"],
+        "cost": cost / 1e6,
+        "cost_against": was / 1e6,
+        "saved": (was - cost) / 1e6,
+    }
 
 
 def _amount(value: Fraction) -> float:

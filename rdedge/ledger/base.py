@@ -45,6 +45,8 @@ def connect(folder: Path) -> Any:
             "preserve_insertion_order": False,
         },
     )
+    # It would be drawn between our lines.
+    base.execute("SET enable_progress_bar = false")
     base.execute("SET allowed_directories = [?]", [str(folder.resolve())])
     base.execute("SET enable_external_access = false")
     base.execute("SET lock_configuration = true")

@@ -197,7 +197,7 @@ def _number(value: float | None) -> str:
 
 
 def savings_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """rows: what LedgerSavings.rows gives; one line for each device, stream and day."""
+    """rows: what LedgerSavings.by gives; one line for each device, stream and day."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     writer.writeheader()
