@@ -24,7 +24,8 @@ from rdedge.host.datasets import Parts
 from rdedge.host.export import Draft
 from rdedge.host.runs import RunFolder
 from rdedge.report.curve import Curve, Point, curve_csv, curve_json
-from rdedge.report.curve_png import curve_png
+from rdedge.report.curve_png import curve_figure
+from rdedge.report.style import drawn
 from rdedge.tasks import Judge, load
 from rdedge.types import Array, Bound, Measured
 
@@ -261,11 +262,13 @@ def _like(decoded: Sequence[Array], samples: Sequence[Array]) -> list[Array]:
 
 
 def write(folder: Path, found: Curve, *, force: bool = False) -> list[Path]:
-    """Write curve.csv, curve.json and curve.png into folder; returns their names."""
+    """Write curve.csv, .json, .png and .svg into folder; returns their names."""
+    figure = curve_figure(found)
     pages = {
         "curve.csv": curve_csv(found),
         "curve.json": (json.dumps(curve_json(found), indent=1, sort_keys=True) + "\n").encode(),
-        "curve.png": curve_png(found),
+        "curve.png": drawn(figure, "png"),
+        "curve.svg": drawn(figure, "svg"),
     }
     for name in pages:
         refuse_existing(folder / name, force)
