@@ -1,9 +1,16 @@
-"""The only door for TOML: a file -> a frozen dataclass, every key known, every value checked."""
+"""The only door for TOML: a file -> a frozen dataclass, every key known, every value checked.
+
+And back, for what a machine writes and a person then edits: dumps, of the few kinds of value that
+dataclasses here have.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
+import math
+import re
 import sys
 import types
 import typing
@@ -105,3 +112,52 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
             f"{where} is {value!r}, of type {type(value).__name__}", expected=hint.__name__
         )
     return value
+
+
+def dumps(value: dict[str, Any]) -> str:
+    """Value as TOML that load reads back: text, numbers, truth values, lists of these, tables, and
+    lists of tables. None is left out. Raises ConfigError for what has no form in TOML.
+    """
+    lines = [line for part in _written(value, ()) for line in part]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _written(value: dict[str, Any], path: tuple[str, ...]) -> list[list[str]]:
+    """Lines of a table: its own values first, then the tables in it."""
+    present = {key: one for key, one in value.items() if one is not None}
+    inner = {k: v for k, v in present.items() if _is_table(v) or _is_tables(v)}
+    parts = [[f"{_key(k)} = {_scalar(v)}" for k, v in present.items() if k not in inner]]
+    for key, one in inner.items():
+        name = (*path, key)
+        dotted = ".".join(map(_key, name))
+        for table in [one] if _is_table(one) else one:
+            parts.append(["", f"[{dotted}]" if _is_table(one) else f"[[{dotted}]]"])
+            parts += _written(table, name)
+    return parts
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(map(_is_table, value))
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _scalar(key)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    if isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value):
+        # JSON's escapes are TOML's, but for the one control character that JSON lets through.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_scalar, value))}]"
+    raise ConfigError(f"{value!r:.60} cannot be written as TOML", expected="finite numbers, text")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Library", "describe", "library"]
 
-ABI = 8
+ABI = 9
 NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 
 _pointer = ctypes.c_void_p
@@ -49,7 +49,7 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
     "rdedge_trellis_quantise": (_int64, [_pointer, ctypes.c_int32, _pointer, _pointer]),
     "rdedge_trellis_dequantise": (
         _int64,
-        [_pointer, _int64, _int64, _pointer, _pointer, _float, _pointer],
+        [_pointer, _int64, _int64, _pointer, _pointer, _pointer, _pointer],
     ),
     "rdedge_trellis_parities": (
         _int64,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rdedge import config
 from rdedge.errors import ConfigError
@@ -84,3 +87,34 @@ def test_files(tmp_path):
     path = tmp_path / "a.toml"
     path.write_text("name = 'é'\nshare = 1e-3\nlimit = 2\n[inner]\ncount = 7\n", "utf-8")
     assert config.load(path, Outer) == Outer("é", 0.001, Inner(7), limit=2.0)
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_VALUE = (
+    _TEXT
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
+_TABLE = st.dictionaries(_TEXT.filter(bool), _VALUE | st.lists(_VALUE, max_size=3), max_size=4)
+
+
+@given(
+    st.dictionaries(
+        _TEXT.filter(bool),
+        _VALUE | _TABLE | st.lists(_TABLE, min_size=1, max_size=3),
+        max_size=5,
+    )
+)
+def test_what_is_written_is_read_back(value: dict[str, Any]) -> None:
+    assert config.tomllib.loads(config.dumps(value)) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1, 2}, b"x"])
+def test_what_toml_cannot_hold_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigError, match="cannot be written"):
+        config.dumps({"a": value})
+
+
+def test_nothing_is_left_out() -> None:
+    assert config.dumps({"a": None, "b": 1}) == "b = 1\n"

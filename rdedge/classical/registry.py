@@ -22,10 +22,19 @@ _CODECS: dict[str, tuple[str, str]] = {
     "zstd": ("zstd", "Zstd"),
     "zstd-dictionary": ("zstd_dictionary", "ZstdDictionary"),
 }
+# Run where somebody names them, and in no search: what is used today, and no yardstick.
+_ASKED: dict[str, tuple[str, str]] = {
+    "gzip": ("gzip", "Gzip"),
+}
+
+
+def known() -> tuple[str, ...]:
+    """All that get() knows: codecs that are searched, and those that are only run by name."""
+    return tuple(sorted(_CODECS | _ASKED))
 
 
 def names() -> tuple[str, ...]:
-    """All codecs, whether their libraries are installed or not."""
+    """All codecs that are searched, whether their libraries are installed or not."""
     return tuple(_CODECS)
 
 
@@ -34,9 +43,10 @@ def get(name: str) -> ClassicalCodec:
 
     Raises ConfigError where there is none of that name, MissingError where its library is missing.
     """
-    if name not in _CODECS:
-        raise ConfigError(f"no classical codec is called {name!r}", expected=", ".join(_CODECS))
-    module, cls = _CODECS[name]
+    every = _CODECS | _ASKED
+    if name not in every:
+        raise ConfigError(f"no classical codec is called {name!r}", expected=", ".join(known()))
+    module, cls = every[name]
     codec = getattr(importlib.import_module(f"rdedge.classical.{module}"), cls)()
     assert isinstance(codec, ClassicalCodec)
     codec.require()

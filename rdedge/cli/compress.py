@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -41,6 +42,22 @@ from rdedge.cli.pipes import binary, say
     is_flag=True,
     help="Let packets say what they come back as, and with what distortion.",
 )
+@click.option(
+    "--ledger", type=click.Path(path_type=Path), help="Append a row for each packet to this folder."
+)
+@click.option("--device", help="Its name in the ledger.  [default: this host's]")
+@click.option("--stream", help="Of all inputs, in the ledger.  [default: each one's name]")
+@click.option(
+    "--instead",
+    metavar="CODECS",
+    help="What is used today, then others, such as gzip,jpeg:85,best: run on a share of the "
+    "packets, as named and at what the packet itself errs.",
+)
+@click.option(
+    "--instead-share",
+    type=click.FloatRange(min=0.0, max=1.0, min_open=True),
+    help="Of the packets.  [default: 0.01]",
+)
 @click.option("--backend", help="What runs the graph: onnxruntime.")
 @click.option("--coder", type=click.Choice(["c", "numpy"]), help="Which entropy coder.")
 @click.option("-f", "--force", is_flag=True, help="Replace a container that is there.")
@@ -57,6 +74,11 @@ def command(
     gate: str | None,
     margin: float | None,
     digest: bool,
+    ledger: Path | None,
+    device: str | None,
+    stream: str | None,
+    instead: str | None,
+    instead_share: float | None,
     backend: str | None,
     coder: str | None,
     force: bool,
@@ -70,15 +92,17 @@ def command(
     """
     from rdedge.bundle.lines import LineBundle, open_bundle
     from rdedge.cli import lines
+    from rdedge.cli.ledger import account_of
     from rdedge.codec.encoder import Encoder
     from rdedge.codec.files import DEFAULT_BATCH, compress
     from rdedge.data import sources
     from rdedge.data.files import refuse_existing, write_aside
     from rdedge.report.text import size
 
+    account = account_of(ledger, device, stream, instead, instead_share)
     opened = open_bundle(bundle)
     if isinstance(opened, LineBundle):
-        return lines.compress(context, opened, inputs, context.params)
+        return lines.compress(context, opened, inputs, context.params, account)
     batch = batch or DEFAULT_BATCH
     if output != "-":
         refuse_existing(Path(output), force)
@@ -107,12 +131,14 @@ def command(
         options = sources.ReadOptions(columns=encoder.manifest.columns)
         found = sources.read_all(paths, skipped, key=key, spec=encoder.spec, options=options)
 
-    if output == "-":
-        written, total = compress(encoder, found, binary(sys.stdout), batch)
-        sys.stdout.flush()
-    else:
-        with write_aside(Path(output), force=force) as aside:
-            written, total = compress(encoder, found, aside, batch)
+    watch = None if account is None else account.of(encoder)
+    with contextlib.nullcontext() if account is None else account.metered():
+        if output == "-":
+            written, total = compress(encoder, found, binary(sys.stdout), batch, watch)
+            sys.stdout.flush()
+        else:
+            with write_aside(Path(output), force=force) as aside:
+                written, total = compress(encoder, found, aside, batch, watch)
     if not quiet:
         raw = sum(one.raw_bytes for one in written)
         seconds = sum(one.encode_seconds for one in written)
@@ -123,6 +149,8 @@ def command(
         )
         if encoder.mode != "never":
             say(encoder.tally.line(encoder.manifest.bound))
+        if account is not None:
+            say(account.line())
     for one in skipped:
         say(f"rdedge: left out {one.name}: {one.why}")
     if skipped:

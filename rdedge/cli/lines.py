@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rdedge.bundle.lines import LineBundle
 from rdedge.cli.pipes import binary, say
 
+if TYPE_CHECKING:
+    from rdedge.flows.record import Account
 
-def only(context: click.Context, allowed: Collection[str], why: str) -> None:
-    """Refuse options that were typed and say nothing here."""
+# Of compress: what keeps a ledger.
+LEDGER_OPTIONS = ("ledger", "device", "stream", "instead", "instead_share")
+
+
+def only(context: click.Context, allowed: Collection[str], why: str, what: str = "lines") -> None:
+    """Refuse options that were typed and say nothing here. what: the options are not for."""
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
         if parameter.name not in allowed and source is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{parameter.opts[0]} is not for lines: {why}")
+            raise click.UsageError(f"{parameter.opts[0]} is not for {what}: {why}")
 
 
 def train(context: click.Context, options: dict[str, Any]) -> int:
@@ -63,10 +71,14 @@ def export(context: click.Context, run: Path, output: Path, options: dict[str, A
 
 
 def compress(
-    context: click.Context, bundle: LineBundle, inputs: tuple[str, ...], options: dict[str, Any]
+    context: click.Context,
+    bundle: LineBundle,
+    inputs: tuple[str, ...],
+    options: dict[str, Any],
+    account: Account | None = None,
 ) -> int:
-    """`rdedge compress` with a bundle of lines."""
-    names = ("inputs", "bundle", "output", "batch", "gate", "force", "quiet")
+    """`rdedge compress` with a bundle of lines. account: where a ledger is kept."""
+    names = ("inputs", "bundle", "output", "batch", "gate", "force", "quiet", *LEDGER_OPTIONS)
     only(context, names, "every byte comes back, and there is no network")
     from rdedge.codec.line_files import DEFAULT_BATCH
     from rdedge.codec.line_files import compress as compress_logs
@@ -88,12 +100,15 @@ def compress(
         found = [LineSource("stdin", binary(sys.stdin).read())]
     else:
         found = read_all([Path(name) for name in inputs])
-    if output == "-":
-        written, total = compress_logs(encoder, found, binary(sys.stdout), batch)
-        sys.stdout.flush()
-    else:
-        with write_aside(Path(output), force=force) as aside:
-            written, total = compress_logs(encoder, found, aside, batch)
+    verified = options["gate"] != "never"
+    watch = None if account is None else partial(account.lines, bundle.manifest, verified)
+    with contextlib.nullcontext() if account is None else account.metered():
+        if output == "-":
+            written, total = compress_logs(encoder, found, binary(sys.stdout), batch, watch)
+            sys.stdout.flush()
+        else:
+            with write_aside(Path(output), force=force) as aside:
+                written, total = compress_logs(encoder, found, aside, batch, watch)
     if not options["quiet"]:
         raw = sum(one.raw_bytes for one in written)
         seconds = sum(one.encode_seconds for one in written)
@@ -102,6 +117,8 @@ def compress(
             f"log{'s' * (len(written) != 1)}, {size(raw)} -> {size(total)} "
             f"({raw / total:.1f} to 1), encoded in {seconds:.3f} s"
         )
+        if account is not None:
+            say(account.line())
     return 0
 
 

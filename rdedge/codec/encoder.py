@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -70,8 +71,11 @@ class Encoder:
         self.symbol_codec = SymbolCodec.of(self.bundle, coder)
         rounding, quantisers = self.manifest.rounding, self.bundle.selection.quantisers
         self._quantisers = [
-            Quantiser(level.step, rounding, quantisers) for level in self.manifest.levels
+            Quantiser(level.step, rounding, quantisers, self.symbol_codec.steady(level.step))
+            for level in self.manifest.levels
         ]
+        self._options: dict[str, Any] = {"backend": backend, "coder": coder, "threads": threads}
+        self._decoder: Decoder | None = None
         self.mode = mode_of(self.bundle, gate)
         self.tally = Tally()
         # What is left for the decoders of others, where anything is measured.
@@ -79,13 +83,15 @@ class Encoder:
         self._gate: Gate | None = None
         self._sampler: Sampler | None = None
         self._digest: Measure | None = None
+        # With a decoder, where one was needed.
+        self.measure: Measure | None = None
         if self.mode != "never" or digest:
             self.bundle.require_whole(f"gate = {self.mode}" if self.mode != "never" else "a digest")
-            decoder = Decoder(self.bundle, backend=backend, coder=coder, threads=threads)
+            decoder = Decoder(self.bundle, **self._options)
             self.margin = Margin(margin or 0.0, "as it was asked for", margin is not None)
             if margin is None:
                 self.margin = margin_for(self.bundle, decoder.runner.name)
-            measure = Measure(decoder, self.margin.deviations)
+            measure = self.measure = Measure(decoder, self.margin.deviations)
             self._digest = measure if digest else None
             if self.mode == "always":
                 self._gate = Gate(self, measure, self.tally)
@@ -105,6 +111,7 @@ class Encoder:
         be coded.
         """
         x = self.checked(x)
+        self.tally.last = None
         packet = self._encode(x, streams, level)
         return packet if self._digest is None else self._digest.with_digest(packet, x)
 
@@ -127,6 +134,14 @@ class Encoder:
         return self.symbol_codec.pack(
             symbols.reshape(-1), len(x), grid=self._grid(x), shape=shape, streams=streams, runs=runs
         )
+
+    def decoder(self) -> Decoder:
+        """The bundle's decoder, with what runs here. Raises BundleError for a device's part."""
+        if self.measure is not None:
+            return self.measure.decoder
+        if self._decoder is None:
+            self._decoder = Decoder(self.bundle, **self._options)
+        return self._decoder
 
     def encode_stream(self, batches: Iterable[Array]) -> Iterator[bytes]:
         """One packet for each batch, as they come."""

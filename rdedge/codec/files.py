@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -40,12 +40,30 @@ class Written:
     encode_seconds: float
 
 
+@dataclass(frozen=True)
+class Made:
+    """A packet just made, for who keeps a ledger. x: its samples (n, *shape); first: the place of
+    the first of them in the source; encode_ns: wall clock of encode.
+    """
+
+    source: Source
+    first: int
+    x: Array
+    packet: bytes
+    encode_ns: int
+
+
 def compress(
-    encoder: Encoder, inputs: Iterable[Source], file: IO[bytes], batch: int = DEFAULT_BATCH
+    encoder: Encoder,
+    inputs: Iterable[Source],
+    file: IO[bytes],
+    batch: int = DEFAULT_BATCH,
+    watch: Callable[[Made], None] | None = None,
 ) -> tuple[list[Written], int]:
     """Encode sources in their order into one container, written to file as it grows.
 
     batch: samples in one packet, 1 to 2^24; of large images fewer, as FORMAT.md limits them.
+    watch: is shown every packet.
     Returns what became of each and the container's size in bytes. Raises ShapeError,
     ValueRangeError or SourceError at the first that cannot be coded.
     """
@@ -61,11 +79,15 @@ def compress(
         step = batch
         if encoder.spec.kind == "image":
             step = max(1, min(batch, MAX_IMAGE_ELEMENTS // math.prod(x.shape[1:])))
-        packets = [
-            encoder.encode(x[i : i + step], times if i == 0 else None)
-            for i in range(0, len(x), step)
-        ]
+        packets: list[bytes] = []
         seconds = time.perf_counter() - started
+        for i in range(0, len(x), step):
+            before = time.perf_counter_ns()
+            packets.append(encoder.encode(x[i : i + step], times if i == 0 else None))
+            spent = time.perf_counter_ns() - before
+            seconds += 1e-9 * spent
+            if watch is not None:
+                watch(Made(source, i, x[i : i + step], packets[-1], spent))
         envelope = Envelope(
             identity,
             len(packets),

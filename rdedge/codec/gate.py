@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _COARSER = 2
 # Of a sample with more latents a half step of the ladder is not worth so many decodes.
 _FEW = 1 << 13
+# Of the bits that a finer level takes more tightening gives back all but about so much.
+_EAGER = 0.3
 # A sample that costs more than this is not coded finer to save an entry in the table of runs.
 _SMALL_BITS = 4096.0
 
@@ -42,8 +44,8 @@ _SMALL_BITS = 4096.0
 @dataclass(frozen=True)
 class _Batch:
     """x: as it came; filled: without NaN; symbols: (N, R * L) of the rank that each holds; ranks:
-    of the coarsest level that keeps the bound, -1 for none; bits, worst: what it costs and its
-    distortion there; y: latents, fits: their largest; last: distortions last measured; missed: (N,)
+    of the coarsest level that keeps the bound, -1 for none; bits, worst: what it costs by itself and
+    its distortion there; saved: bits that it takes less after the sample before it; y: latents, fits: their largest; last: distortions last measured; missed: (N,)
     whether the learned codec cannot keep the bound at all.
     """
 
@@ -55,9 +57,16 @@ class _Batch:
     ranks: Array
     symbols: Array
     bits: Array
+    saved: Array
     worst: Array
     last: Array
     missed: Array
+
+    def copy(self) -> _Batch:
+        """To try something that moves samples to other levels."""
+        moved = (self.ranks, self.symbols, self.bits, self.worst, self.last)
+        names = ("ranks", "symbols", "bits", "worst", "last")
+        return replace(self, **dict(zip(names, (array.copy() for array in moved), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,7 @@ class Gate:
             np.full(n, -1, np.int64),
             np.zeros(y.shape, np.int32),
             np.full(n, np.inf),
+            np.zeros(n),
             np.full(n, np.nan),
             np.full(n, np.nan),
             np.zeros(n, bool),
@@ -153,7 +163,10 @@ class Gate:
         self._search(batch)
         held = batch.ranks >= 0
         if held.any():
-            batch.bits[held] = self.encoder.symbol_codec.bits(batch.symbols[held], batch.grid)
+            codec, symbols = self.encoder.symbol_codec, batch.symbols[held]
+            batch.bits[held] = codec.bits(symbols, batch.grid, alone=True)
+            if codec.linked and n > 1:
+                batch.saved[held] = batch.bits[held] - codec.bits(symbols, batch.grid)
             self._start = int(np.median(batch.ranks[held]))
         if n == 1 and held.all():
             self._tighten(batch, np.arange(n), _COARSER if batch.y.size <= _FEW else 0)
@@ -235,7 +248,7 @@ class Gate:
 
     def _plans(self, batch: _Batch, parts: Parts) -> list[_Plan | None]:
         """Ways to code the batch, each within the bound; the shortest packet wins."""
-        learned = batch.bits
+        learned = batch.bits - batch.saved
         prices = self._prices(batch)
         if prices is not None:
             learned = prices.min(axis=1)
@@ -248,6 +261,8 @@ class Gate:
         if prices is not None:
             plans.append(self._refined(batch, parts, prices, levels, bits))
         # The last, since it moves samples to other levels.
+        for kept in (_EAGER,) if len(batch.x) > 1 and self.tightener is not None else ():
+            plans.append(self._mixed(batch.copy(), parts, levels, bits, kept))
         return [*plans, self._mixed(batch, parts, levels, bits)]
 
     def _prices(self, batch: _Batch) -> Array | None:
@@ -282,8 +297,12 @@ class Gate:
         picks = parts.merged(self._picks(options), levels)
         return _Plan(picks, symbols, worst, residual)
 
-    def _mixed(self, batch: _Batch, parts: Parts, levels: Array, bits: Array) -> _Plan:
-        """Each sample's cheapest, neighbours alike where that saves more than it costs."""
+    def _mixed(
+        self, batch: _Batch, parts: Parts, levels: Array, bits: Array, kept: float = 1.0
+    ) -> _Plan:
+        """Each sample's cheapest, neighbours alike where that saves more than it costs. kept: of
+        what a finer level costs more, how much is left once it is tightened, as a guess.
+        """
         n, ranks = len(batch.x), len(self.order)
         cost = np.concatenate([np.full((n, ranks), np.inf), bits], axis=1)
         held = np.flatnonzero(batch.ranks >= 0)
@@ -295,7 +314,10 @@ class Gate:
                 finer = finer[batch.fits[finer] < self.encoder.reach(level)]
                 if finer.size:
                     symbols = self.encoder.quantised(batch.y[finer], level, batch.grid)
-                    cost[finer, rank] = self.encoder.symbol_codec.bits(symbols, batch.grid)
+                    more = self.encoder.symbol_codec.bits(symbols, batch.grid, alone=True)
+                    more -= batch.bits[finer]
+                    cost[finer, rank] = batch.bits[finer] + np.where(more > 0, kept * more, more)
+        cost[:, :ranks] -= batch.saved[:, None]
         options = cheapest(cost)
         for rank in range(ranks):
             moved = np.flatnonzero((options == rank) & (batch.ranks != rank))
@@ -308,7 +330,8 @@ class Gate:
         if n > 1 and learned.any():
             # Coarser levels would be other runs.
             which = np.flatnonzero(learned)
-            batch.bits[which] = cost[which, options[which]]
+            symbols = batch.symbols[which]
+            batch.bits[which] = self.encoder.symbol_codec.bits(symbols, batch.grid, alone=True)
             self._tighten(batch, which, 0)
         picks = parts.merged(self._picks(options), levels)
         return _Plan(picks, batch.symbols[learned], batch.worst[learned])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,13 +20,29 @@ from rdedge.format.envelope import Envelope
 DEFAULT_BATCH = 1
 
 
+@dataclass(frozen=True)
+class MadeLines:
+    """A packet just made, for who keeps a ledger. content: its blocks, so many of them."""
+
+    source: LineSource
+    content: bytes
+    blocks: int
+    packet: bytes
+    encode_ns: int
+
+
 def compress(
-    encoder: LineEncoder, inputs: Iterable[LineSource], file: IO[bytes], batch: int = DEFAULT_BATCH
+    encoder: LineEncoder,
+    inputs: Iterable[LineSource],
+    file: IO[bytes],
+    batch: int = DEFAULT_BATCH,
+    watch: Callable[[MadeLines], None] | None = None,
 ) -> tuple[list[Written], int]:
     """Encode logs in their order into one container, written to file as it grows.
 
     batch: blocks in one packet, 1 to 2^24; of large ones fewer. Returns what became of each and the
-    container's size in bytes. An empty file is an envelope without packets.
+    container's size in bytes. An empty file is an envelope without packets. watch: is shown every
+    packet.
     """
     if not 1 <= batch <= MAX_SAMPLES:
         raise ConfigError(f"a batch of {batch} blocks", expected=f"1 to {MAX_SAMPLES}")
@@ -36,8 +52,15 @@ def compress(
     for source in inputs:
         started = time.perf_counter()
         cut = blocks(source.data, encoder.manifest.lines)
-        packets = [encoder.encode(b"".join(some), len(some)) for some in _batches(cut, batch)]
+        packets: list[bytes] = []
         seconds = time.perf_counter() - started
+        for some in _batches(cut, batch):
+            before, content = time.perf_counter_ns(), b"".join(some)
+            packets.append(encoder.encode(content, len(some)))
+            spent = time.perf_counter_ns() - before
+            seconds += 1e-9 * spent
+            if watch is not None:
+                watch(MadeLines(source, content, len(some), packets[-1], spent))
         size = len(source.data)
         envelope = Envelope(
             identity,

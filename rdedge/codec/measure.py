@@ -18,7 +18,7 @@ from rdedge.engine import margins
 from rdedge.errors import BundleError, ConfigError
 from rdedge.format.constants import Stream
 from rdedge.format.measured import write_measured
-from rdedge.format.packet import read_packet
+from rdedge.format.packet import Packet, read_packet
 from rdedge.types import Array
 
 # Beside the margin: of a value's own size, since float32 sums round in that proportion.
@@ -88,15 +88,19 @@ class Measure:
         lies from x at worst.
         """
         packet, _ = read_packet(data)
-        x_hat = self.decoder.decode_packet(packet)
+        x_hat, worst = self.decoded(packet, x)
         slack = self.slack(np.nan_to_num(x_hat.astype(np.float64)))
         digest = write_digest(x_hat, self.scale, slack)
+        more = {Stream.DIGEST: digest, Stream.MEASURED: write_measured(worst)}
+        return replace(packet, streams={**packet.streams, **more}).to_bytes()
+
+    def decoded(self, packet: Packet, x: Array) -> tuple[Array, float]:
+        """What this machine decodes a packet of x (N, *shape) to, and how far that is at worst."""
+        x_hat = self.decoder.decode_packet(packet)
         each = self.exactly(x, x_hat)
         worst = float(each.min() if self.bound.is_minimum else each.max())
         # No number: two infinities were compared, which is as far as can be.
-        worst = worst if worst >= 0.0 else 0.0 if self.bound.is_minimum else math.inf
-        more = {Stream.DIGEST: digest, Stream.MEASURED: write_measured(worst)}
-        return replace(packet, streams={**packet.streams, **more}).to_bytes()
+        return x_hat, worst if worst >= 0.0 else 0.0 if self.bound.is_minimum else math.inf
 
     def keeps(self, values: Array) -> Array:
         """Which distortions (n,) keep the bound; NaN never does."""

@@ -31,7 +31,8 @@ _NO_CLASSES = np.zeros(1, np.uint16)
 class SymbolCodec:
     """The symbols of samples of one codec <-> packets; and what symbols stand for.
 
-    key: 4 bytes. levels, fallbacks: how many the bundle has. trellis: with contexts alone.
+    key: 4 bytes. levels, fallbacks: how many the bundle has. trellis: with contexts alone. first:
+    the step of level 0, None where no level is settled.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class SymbolCodec:
         contexts: Contexts | None = None,
         trellis: Trellis | None = None,
         palette: Palette | None = None,
+        first: float | None = None,
     ) -> None:
         self.key = key
         self.latents = selection.latents
@@ -67,6 +69,8 @@ class SymbolCodec:
             moving = None if trellis is None else Moving(trellis, self.free)
             self.contexts = ContextModel(contexts, index, tables, self.numpy, moving)
         self.trellis = trellis
+        self.linked = contexts is not None and contexts.linked
+        self.first = first
         self.palette: PaletteModel | None = None
         if palette is not None:
             self.palette = PaletteModel(palette, tables, numpy=self.numpy)
@@ -84,6 +88,7 @@ class SymbolCodec:
             bundle.contexts,
             manifest.trellis,
             bundle.palette,
+            manifest.levels[0].step,
         )
 
     def pack(
@@ -144,13 +149,24 @@ class SymbolCodec:
         self.selector.fill(every[:choices], rows, index[choices:])
         return every, index
 
-    def _ordered(self, symbols: Array, grid: tuple[int, ...]) -> tuple[Array, Rows]:
+    def _ordered(
+        self, symbols: Array, grid: tuple[int, ...], alone: bool = False
+    ) -> tuple[Array, Rows]:
         """Symbols as contexts see them: predicted, and in the order in which they are coded."""
         if grid and self.predicted.size:
             symbols = symbols.copy()
             predict(symbols.reshape(-1, *grid, self.latents), self.predicted, self.numpy)
-        rows = Rows.of(symbols.size // (self.latents * math.prod(grid)), grid, self.latents)
+        rows = self._rows(symbols.size // (self.latents * math.prod(grid)), grid, alone)
         return rows.to_coded(symbols, self.latents), rows
+
+    def _rows(self, count: int, grid: tuple[int, ...], alone: bool = False) -> Rows:
+        """Of samples of one packet, or of a packet for each."""
+        return Rows.of(count, grid, self.latents, self.linked and not alone)
+
+    def steady(self, step: float) -> float:
+        """The step of STEADY latents, at any level. step: of the first, where no bundle says it."""
+        first = step if self.first is None else self.first
+        return first if self.trellis is None else 2.0 * first
 
     def lower(
         self, symbols: Array, scaled: Array, weight: float, grid: tuple[int, ...] = ()
@@ -167,7 +183,8 @@ class SymbolCodec:
         assert self.contexts is not None
         if self.trellis is not None:
             of_rows = symbols.reshape(-1, self.latents)
-            rows = Rows.of(len(of_rows) // math.prod(grid), grid, self.latents)
+            # As if each came alone: which are packed together is not known yet.
+            rows = self._rows(len(of_rows) // math.prod(grid), grid, alone=True)
             scaled = scaled.reshape(of_rows.shape)
             found = search(self.contexts, scaled, of_rows, self.kinds, weight, rows)
             return found.reshape(-1)
@@ -187,9 +204,11 @@ class SymbolCodec:
         Raises FormatError for a symbol that a trellis does not have.
         """
         if self.trellis is None:
-            return quantiser.dequantise(symbols, step, self.kinds)
+            return quantiser.dequantise(symbols, step, self.kinds, self.steady(step))
         rows = symbols.reshape(-1, self.latents)
-        found = trellis.dequantise(rows, step, self.kinds, self.trellis, self.numpy)
+        found = trellis.dequantise(
+            rows, step, self.kinds, self.trellis, self.numpy, self.steady(step)
+        )
         return found.reshape(symbols.shape)
 
     def unpack(self, packet: Packet, grid: tuple[int, ...] = ()) -> Array:
@@ -231,7 +250,7 @@ class SymbolCodec:
             # Before there is memory for them.
             least = rows * self.contexts.least
             self.coder.refuse_unearned(count, packet.lanes, least, len(latents))
-            rows_of = Rows.of(samples, grid, self.latents)
+            rows_of = self._rows(samples, grid)
             coded = self.contexts.decode(self.coder, latents, escapes, packet.lanes, rows_of)
             symbols = rows_of.to_natural(coded, self.latents)
         elif self.fixed:
@@ -258,10 +277,11 @@ class SymbolCodec:
                 "the packet has latents, and no sample of the learned codec", expected="neither"
             )
 
-    def bits(self, symbols: Array, grid: tuple[int, ...] = ()) -> Array:
+    def bits(self, symbols: Array, grid: tuple[int, ...] = (), alone: bool = False) -> Array:
         """What each of N samples costs by the tables, classes and escapes included, estimated.
 
-        symbols: (N, rows * L) int32; returns (N,) float64, bits.
+        symbols: (N, rows * L) int32; returns (N,) float64, bits. alone: as if each had a packet of
+        its own, not one after the other in one.
         """
         if self.palette is not None:
             spent = self.palette.costs(symbols.reshape(-1), self.palette.size(grid))
@@ -269,11 +289,11 @@ class SymbolCodec:
             return of_pixels
         if self.contexts is not None:
             flat, known = symbols.reshape(-1), self._lowered
-            rows = Rows.of(flat.size // (self.latents * math.prod(grid)), grid, self.latents)
+            rows = self._rows(flat.size // (self.latents * math.prod(grid)), grid, alone)
             if known and known[1] == grid and np.array_equal(known[0], flat):
                 coded, chosen = known[2], known[3]
             else:
-                coded, chosen = self.contexts.select(*self._ordered(flat, grid))
+                coded, chosen = self.contexts.select(*self._ordered(flat, grid, alone))
             in_order = self.coder.tables.costs_of(chosen, coded) * 2.0**-COST_BITS
             of_rows = rows.to_natural(in_order, self.latents)
             bits: Array = of_rows.reshape(len(symbols), -1).sum(axis=1)

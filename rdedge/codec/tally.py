@@ -20,13 +20,15 @@ class Tally:
     """What a gate has seen. measured: samples; over: of them, beyond the bound (with `sampled`, or
     with a bundle that names nothing lossless); worst: distortion; levels, fallbacks: samples by
     level of the learned codec, by name of the fallback; residuals: packets with one;
-    unmet: samples sent without loss whose bound no level of the learned codec keeps.
+    unmet: samples sent without loss whose bound no level of the learned codec keeps; last: worst
+    distortion of the packet encoded last.
     """
 
     samples: int = 0
     measured: int = 0
     over: int = 0
     worst: float | None = None
+    last: float | None = None
     levels: Counter[int] = field(default_factory=Counter)
     fallbacks: Counter[str] = field(default_factory=Counter)
     residuals: int = 0
@@ -37,8 +39,9 @@ class Tally:
         self.measured += len(values)
         self.over += int((~measure.keeps(values)).sum())
         worst = float(values.min() if measure.bound.is_minimum else values.max())
-        known = [worst] if self.worst is None else [worst, self.worst]
-        self.worst = min(known) if measure.bound.is_minimum else max(known)
+        choose = min if measure.bound.is_minimum else max
+        self.worst = worst if self.worst is None else choose(worst, self.worst)
+        self.last = worst if self.last is None else choose(worst, self.last)
 
     @property
     def fallback_share(self) -> float:

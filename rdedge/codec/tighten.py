@@ -71,7 +71,7 @@ class Tightener:
         kept = self.measure.keeps(values)
         if kept.any():
             bits = np.full(len(which), np.inf)
-            bits[kept] = self.encoder.symbol_codec.bits(symbols[kept], grid)
+            bits[kept] = self.encoder.symbol_codec.bits(symbols[kept], grid, alone=True)
             less = np.flatnonzero(bits < held.bits[which])
             better = which[less]
             held.ranks[better], held.bits[better] = rank, bits[less]

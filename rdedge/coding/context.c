@@ -9,6 +9,7 @@
 #define MAGNITUDE_MAX 1023
 #define ACTIVATION_MAX 4095
 #define TAP_MAX 8191
+#define FOLLOWING 2
 #define PHASES 4 /* quarters of a step that a mean lies beyond a whole one */
 #define NO_ZERO 4 /* added to the phase where the mean is a step or more away from zero */
 
@@ -27,7 +28,8 @@ typedef struct {
 } Tap;
 
 typedef struct {
-    uint64_t contextual;  /* uint8_t[L]: 0 for a latent with a fixed table */
+    uint64_t contextual;  /* uint8_t[L]: 0 for a latent with a fixed table, FOLLOWING for one that has
+                             it where no row lies to the left */
     uint64_t moves;       /* uint8_t[L]: 1 for a latent that moves the state of a trellis */
     uint64_t fixed;       /* uint16_t[L] */
     uint64_t spans_first; /* int32_t[L * F + 1] */
@@ -62,6 +64,12 @@ typedef struct {
     int32_t away[BLOCK]; /* how far the mean is from zero, in quarters of a step */
     int32_t sign[BLOCK]; /* 1 or -1: on which side */
 } Mean;
+
+/* Whether latent k has nothing to follow in row r, and its fixed table. */
+INLINE int alone(const Contexts *c, const Rows *rows, int64_t k, int64_t r)
+{
+    return AT(uint8_t, c->contextual)[k] == FOLLOWING && AT(int32_t, rows->neighbours)[r] < 0;
+}
 
 INLINE int32_t clipped(int32_t q, int32_t most)
 {
@@ -110,6 +118,9 @@ static void foretell(const Contexts *c, const Rows *rows, const int32_t *symbols
                            clipped(symbols[base[other] + tap.latent * stride[other]], TAP_MAX);
         }
     }
+    for (int64_t i = 0; i < n; i++)
+        if (alone(c, rows, k, r + i))
+            sums[i] = 0;
     for (int64_t i = 0; i < n; i++) {
         mean->sign[i] = sums[i] < 0 ? -1 : 1;
         /* Not as a product with the sign: gcc 12 fails to compile vectors of that. */
@@ -224,6 +235,8 @@ static void select_tables(const Contexts *c, const Rows *rows, const int32_t *sy
         }
         place = 2 * PHASES * place + mean->away[i] % PHASES;
         index[i] = AT(uint16_t, c->bank)[place + (mean->away[i] < PHASES ? 0 : NO_ZERO)];
+        if (alone(c, rows, k, r + i))
+            index[i] = AT(uint16_t, c->fixed)[k];
     }
 }
 

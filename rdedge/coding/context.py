@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = ["DIRECTIONS", "MAGNITUDE", "MEAN", "PHASES", "Contexts", "Rows", "Spa
 
 # Where the rows lie whose latents are looked at, as (lines, places): 0 is the row itself.
 DIRECTIONS = ((0, 0), (0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
+_TO_THE_LEFT = {DIRECTIONS.index((0, -1)), DIRECTIONS.index((0, -2))}
 # Kinds of inputs: how large latents are that are known, how far the mean is from zero.
 MAGNITUDE, MEAN = 0, 1
 # Quarters of a step that tables tell apart, near zero and beyond.
@@ -63,7 +64,8 @@ class Contexts:
     kinds: (F,) of MAGNITUDE and MEAN. spans: for each latent its F inputs, each a tuple of
     (direction, first latent, how many), empty for MEAN; None where the latent has a fixed table.
     taps: for each latent what foretells its mean: (direction, latent, 256ths), none where its table
-    is fixed. weights: (H, F), biases: (L, H), out_weights: (3, H), out_biases: (L, 3), all int;
+    is fixed. following: (L,) bool, those with contexts that have their fixed table and no mean where
+    no row lies to the left. weights: (H, F), biases: (L, H), out_weights: (3, H), out_biases: (L, 3), all int;
     zero where fixed. sizes: how many levels each output has. bank: the tables, (product of sizes *
     2 PHASES,): for each combination by quarters of the mean's fraction, nearer to zero than a step,
     then farther.
@@ -79,8 +81,11 @@ class Contexts:
     out_biases: Int32s
     sizes: tuple[int, int, int]
     bank: NDArray[np.uint16]
+    following: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __post_init__(self) -> None:
+        if not self.following.size:
+            object.__setattr__(self, "following", np.zeros(len(self.spans), np.bool_))
         wrong = next(self._faults(), "")
         if wrong:
             raise FormatError(f"contexts: {wrong}", expected="what FORMAT.md section 4.8 allows")
@@ -112,6 +117,13 @@ class Contexts:
         """Which latents have no fixed table, (L,)."""
         return np.array([spans is not None for spans in self.spans])
 
+    @cached_property
+    def linked(self) -> bool:
+        """Whether a row looks at the one to its left: rows in no grid then lie in one line."""
+        looks = {d for taps in self.taps for d, _, _ in taps}
+        looks |= {d for of in self.spans for spans in of or () for d, _, _ in spans}
+        return bool(self.following.any()) or not looks.isdisjoint(_TO_THE_LEFT)
+
     @property
     def tables_needed(self) -> int:
         """One more than the largest table that is named."""
@@ -137,6 +149,8 @@ class Contexts:
                 yield f"a weight beyond {most}"
         if min(self.sizes) < 1 or max(self.sizes) > 255 or self.bank.size != self.places:
             yield f"{self.bank.size} tables for {self.sizes} levels"
+        if self.following.shape != (latents,) or (self.following & ~self.contextual).any():
+            yield f"following latents of {self.following.shape[0]} for {latents}"
         if len(self.taps) != latents:
             yield f"taps of {len(self.taps)} latents for {latents}"
         for k, taps in enumerate(self.taps):
@@ -169,8 +183,8 @@ class Contexts:
         for number in (self.latents, self.inputs, self.hidden):
             append_varint(out, number)
         out += self.kinds.tobytes()
-        for of_latent in self.spans:
-            out.append(of_latent is not None)
+        for of_latent, follows in zip(self.spans, self.following.tolist(), strict=True):
+            out.append((of_latent is not None) + follows)
             for spans in of_latent or ():
                 append_varint(out, len(spans))
                 for span in spans:
@@ -217,10 +231,12 @@ class _Parser:
         kinds = np.frombuffer(self.take(inputs), np.uint8)
         total = 0
         spans: list[tuple[tuple[Span, ...], ...] | None] = []
-        for _ in range(latents):
+        following = np.zeros(latents, np.bool_)
+        for k in range(latents):
             mode = self.take(1)[0]
-            if mode > 1:
-                raise FormatError(f"contexts: a latent of mode {mode}", expected="0 or 1")
+            if mode > 2:
+                raise FormatError(f"contexts: a latent of mode {mode}", expected="0 to 2")
+            following[k] = mode == 2
             if not mode:
                 spans.append(None)
                 continue
@@ -256,6 +272,7 @@ class _Parser:
             out_biases,
             (sizes[0], sizes[1], sizes[2]),
             bank,
+            following,
         )
 
     def bank(self, places: int) -> NDArray[np.uint16]:
@@ -318,7 +335,7 @@ class Rows:
 
     Rows that do not look at each other stand side by side: all those of a front, latent after
     latent. A front holds the rows whose place plus twice their line is the same, of all samples;
-    rows that lie in no grid are one front. base, stride: (R,) int64, where latent j of a row
+    rows that lie in no grid are one front, or lie in one line. base, stride: (R,) int64, where latent j of a row
     stands: base + j * stride. neighbours: (6, R) int32, the row that lies in a direction, -1 where
     there is none. first: (fronts + 1,) int64. natural: (R,) int64, which row of the samples it is.
     """
@@ -330,8 +347,12 @@ class Rows:
     natural: Int64s
 
     @staticmethod
-    def of(count: int, grid: tuple[int, ...], latents: int) -> Rows:
-        """Of samples whose rows lie so; grid: (lines, places), or ()."""
+    def of(count: int, grid: tuple[int, ...], latents: int, linked: bool = False) -> Rows:
+        """Of samples whose rows lie so; grid: (lines, places), or (). linked: whether rows in no
+        grid lie in one line.
+        """
+        if linked and not grid:
+            count, grid = 1, (1, count)
         rows = count * math.prod(grid)
         return (_rows if rows <= _KEPT_ROWS else _rows.__wrapped__)(count, grid, latents)
 

@@ -65,6 +65,8 @@ class ContextModel:
             raise FormatError("taps of latents that move a trellis", expected="none")
         self.contexts, self.tables, self.fixed = contexts, tables, fixed
         self.moving = moving
+        if moving is not None and (moving.latents & contexts.following).any():
+            raise FormatError("following latents that move a trellis", expected="none")
         self.moves = np.zeros(contexts.latents, np.bool_) if moving is None else moving.latents
         self.latents = contexts.latents
         self.numpy = numpy
@@ -76,8 +78,11 @@ class ContextModel:
         """The least that a row can cost, in 2^-20 bits rounded down for each symbol."""
         least = self.tables.least_cost
         by_context = int(least[self.contexts.bank].min())
-        fixed = int(least[self.fixed[~self.contexts.contextual]].sum())
-        return fixed + by_context * int(self.contexts.contextual.sum())
+        each = least[self.fixed].astype(np.int64)
+        either = self.contexts.following
+        each[either] = np.minimum(each[either], by_context)
+        each[self.contexts.contextual & ~either] = by_context
+        return int(each.sum())
 
     def select(
         self, symbols: Int32s, rows: Rows, parity: int | None = None
@@ -236,7 +241,7 @@ class ContextModel:
         first = np.concatenate([[0], np.cumsum([len(s) for s in lists])]).astype(np.int32)
         spans = np.array([s for of_input in lists for s in of_input] or [(0, 0, 0)], _SPAN)
         arrays: list[NDArray[np.generic]] = [
-            c.contextual.astype(np.uint8),
+            c.contextual.astype(np.uint8) + c.following.astype(np.uint8),
             self.moves.astype(np.uint8),
             np.ascontiguousarray(self.fixed),
             first,
@@ -291,6 +296,7 @@ class ContextModel:
             inside = there >= 0
             at = rows.base[there[inside]] + latent * rows.stride[there[inside]]
             sums[inside] += weight * symbols[at].astype(np.int64).clip(-TAP_MAX, TAP_MAX)
+        sums[self.alone(rows, front, k)] = 0
         return Mean(np.where(sums < 0, -1, 1), (np.abs(sums) + 32) >> 6)
 
     def _tables_of(
@@ -309,6 +315,13 @@ class ContextModel:
         for o in range(HEADS):
             place = place * c.sizes[o] + levels[o].clip(max=c.sizes[o] - 1)
         found: Index = c.bank[2 * PHASES * place + mean.phase]
+        found[self.alone(rows, front, k)] = self.fixed[k]
+        return found
+
+    def alone(self, rows: Rows, front: tuple[int, int], k: int) -> NDArray[np.bool_]:
+        """Of the rows of a front, where latent k has nothing to follow, and so its fixed table."""
+        left = rows.neighbours[0, slice(*front)]
+        found: NDArray[np.bool_] = self.contexts.following[k] & (left < 0)
         return found
 
     def _look(

@@ -8,11 +8,22 @@ from numpy.typing import NDArray
 from rdedge import native
 from rdedge.errors import ConfigError, ShapeError, ValueRangeError
 
-__all__ = ["EXACT", "NEAREST", "PREDICTED", "SCALED", "Quantiser", "dequantise", "quantise"]
+__all__ = [
+    "EXACT",
+    "NEAREST",
+    "PREDICTED",
+    "SCALED",
+    "STEADY",
+    "Quantiser",
+    "dequantise",
+    "quantise",
+    "steps_of",
+]
 
 # How a latent is quantised (FORMAT.md 4.4): with the level's step and the manifest's rounding, with
-# that step to the nearest, or as the whole number that it is.
-SCALED, NEAREST, EXACT = 0, 1, 2
+# that step to the nearest, as the whole number that it is, or to the nearest with one step for all
+# levels.
+SCALED, NEAREST, EXACT, STEADY = 0, 1, 2, 3
 # Or-ed to one of these: the latent is coded as what its neighbours do not predict (4.6).
 PREDICTED = 4
 
@@ -37,7 +48,13 @@ class Quantiser:
     Arguments as for quantise.
     """
 
-    def __init__(self, step: float, rounding: float, quantisers: Kinds | None = None) -> None:
+    def __init__(
+        self,
+        step: float,
+        rounding: float,
+        quantisers: Kinds | None = None,
+        steady: float | None = None,
+    ) -> None:
         if not 0 < rounding <= 0.5:
             raise ConfigError(f"a rounding of {rounding}", expected="above 0, at most 0.5")
         self.step, self.period = step, 1
@@ -49,6 +66,7 @@ class Quantiser:
             self.period = kinds.size
             if kinds.any():
                 inverses = np.where(kinds == EXACT, np.float32(1), self._inverse)
+                inverses[kinds == STEADY] = self._inverse if steady is None else _inverse(steady)
                 self._inverses = inverses.astype(np.float32)
                 self._roundings = np.where(kinds == SCALED, rounding, 0.5).astype(np.float32)
                 self._at = self._inverses.ctypes.data, self._roundings.ctypes.data
@@ -99,20 +117,21 @@ def quantise(
     rounding: float,
     out: Int32s | None = None,
     quantisers: Kinds | None = None,
+    steady: float | None = None,
 ) -> Int32s:
     """Quantise y, (n,) float32, to symbols, (n,) int32.
 
     step: width of a cell, in units of y. rounding: in (0, 0.5]; 0.5 rounds to the nearest, less
     widens the cell of zero and draws all symbols towards it.
     out: (n,) int32, C-contiguous, to write the symbols to; None: a new array.
-    quantisers: (L,) uint8, which of SCALED, NEAREST and EXACT each latent of a row takes; n is a
-    multiple of L. None: SCALED for all.
+    quantisers: (L,) uint8, which of SCALED, NEAREST, EXACT and STEADY each latent of a row takes; n
+    is a multiple of L. None: SCALED for all. steady: the step of STEADY ones; None: step.
     Raises ValueRangeError for a value that is not finite or whose symbol exceeds 2^31 - 1.
     """
     if not isinstance(y, np.ndarray) or y.dtype != np.float32 or y.ndim != 1:
         raise ShapeError("latents that are not (n,) float32", expected="(n,) float32")
     symbols = np.empty(y.size, np.int32) if out is None else out
-    Quantiser(step, rounding, quantisers)(y, symbols)
+    Quantiser(step, rounding, quantisers, steady)(y, symbols)
     return symbols
 
 
@@ -131,15 +150,25 @@ def _with_numpy(
         return np.copysign(magnitude, v).astype(np.int32), -1
 
 
-def dequantise(symbols: Int32s, step: float, quantisers: Kinds | None = None) -> Floats:
+def steps_of(kinds: Kinds, step: float, steady: float | None = None) -> Floats:
+    """What a symbol of each latent counts, (L,) float32; arguments as for quantise."""
+    found = np.full(kinds.shape, step, np.float32)
+    found[kinds == EXACT] = 1.0
+    if steady is not None:
+        found[kinds == STEADY] = steady
+    return found
+
+
+def dequantise(
+    symbols: Int32s, step: float, quantisers: Kinds | None = None, steady: float | None = None
+) -> Floats:
     """float32(symbol) * float32(step): what the decoder graph is fed with; any shape.
 
-    quantisers: (L,) as above, for symbols (..., L).
+    quantisers: (L,) as above, for symbols (..., L). steady: as above.
     """
     steps: np.float32 | Floats = np.float32(step)
-    exact = None if quantisers is None else (quantisers & ~np.uint8(PREDICTED)) == EXACT
-    if exact is not None and exact.any():
-        steps = np.where(exact, np.float32(1), steps).astype(np.float32)
+    if quantisers is not None:
+        steps = steps_of(quantisers & ~np.uint8(PREDICTED), step, steady)
     with np.errstate(over="ignore"):
         y_hat: Floats = symbols.astype(np.float32) * steps
     return y_hat

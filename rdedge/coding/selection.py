@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdedge import native
-from rdedge.coding.quantiser import EXACT, PREDICTED
+from rdedge.coding.quantiser import PREDICTED, STEADY
 from rdedge.coding.tables import TABLES_MAX, Tables
 from rdedge.errors import FormatError, TruncatedError
 from rdedge.format.varint import append_varint, read_varint
@@ -43,7 +43,7 @@ class Group:
     """Neighbouring latents that share a class.
 
     tables: (S, K) uint16, the table of latent k in class s, S from 1 to 256. selector: the table
-    that codes the class; None where S is 1. quantisers: (K,) uint8 of SCALED, NEAREST and EXACT,
+    that codes the class; None where S is 1. quantisers: (K,) uint8 of SCALED to STEADY,
     with PREDICTED where that is so.
     """
 
@@ -79,7 +79,7 @@ class Selection:
                 and 1 <= group.classes <= CLASSES_MAX
                 and group.length >= 1
                 and group.quantisers.shape == (group.length,)
-                and int((group.quantisers & ~np.uint8(PREDICTED)).max()) <= EXACT
+                and int((group.quantisers & ~np.uint8(PREDICTED)).max()) <= STEADY
                 and (group.selector is None) == (group.classes == 1)
             )
             if not fine:

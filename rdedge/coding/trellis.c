@@ -18,7 +18,7 @@ typedef struct {
     int64_t rows;
     int64_t length;       /* L, latents in a row */
     uint64_t y;           /* float[rows * L] */
-    uint64_t kinds;       /* uint8_t[L]: SCALED, NEAREST or EXACT */
+    uint64_t kinds;       /* uint8_t[L]: SCALED, NEAREST, EXACT or STEADY */
     uint64_t index;       /* uint16_t: the table of each latent, or two, for quantisers 0 and 1 */
     int64_t index_stride; /* from row to row; 0 where all rows have the same */
     int64_t index_each;   /* 1 or 2 tables a latent */
@@ -172,11 +172,11 @@ INLINE int step_on(int32_t k, const uint8_t *next, uint32_t *state, int32_t *tim
     return 1;
 }
 
-/* values[i] = float32(multiple) * step, from state 0 in each row. Returns -1, or the first symbol
+/* values[i] = float32(multiple) * steps[latent], from state 0 in each row. Returns -1, or the first symbol
    whose multiple is no int32. */
 EXPORT int64_t rdedge_trellis_dequantise(const int32_t *symbols, int64_t rows, int64_t length,
-                                         const uint8_t *kinds, const uint8_t *next, float step,
-                                         float *values)
+                                         const uint8_t *kinds, const uint8_t *next,
+                                         const float *steps, float *values)
 {
     for (int64_t row = 0; row < rows; row++) {
         uint32_t state = 0;
@@ -185,7 +185,7 @@ EXPORT int64_t rdedge_trellis_dequantise(const int32_t *symbols, int64_t rows, i
             int32_t times = symbols[at];
             if (kinds[i] == SCALED && !step_on(symbols[at], next, &state, &times))
                 return at;
-            values[at] = (float)times * (kinds[i] == EXACT ? 1.0f : step);
+            values[at] = (float)times * steps[i];
         }
     }
     return -1;

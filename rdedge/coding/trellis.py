@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdedge import native
-from rdedge.coding.quantiser import EXACT, PREDICTED, SCALED, Kinds
+from rdedge.coding.quantiser import PREDICTED, SCALED, STEADY, Kinds, steps_of
 from rdedge.coding.tables import COST_BITS, Tables
 from rdedge.coding.trellis_numpy import Work
 from rdedge.errors import ConfigError, FormatError, ShapeError, ValueRangeError
@@ -142,15 +142,18 @@ def dequantise(
     quantisers: Kinds | None = None,
     trellis: Trellis = EIGHT,
     numpy: bool = False,
+    steady: float | None = None,
 ) -> Floats:
     """float32(m) * float32(step), (n, L), with m = 2 k - q sign(k) for symbol k and quantiser q.
 
     symbols: (n, L) int32, a row after the other from state 0. quantisers: (L,) uint8; those that
-    are not SCALED have m = k and do not move the state, EXACT ones a step of 1. None: all SCALED.
+    are not SCALED have m = k and do not move the state, EXACT ones a step of 1, STEADY ones that
+    of steady, None for step. None: all SCALED.
     Raises FormatError for a SCALED symbol beyond SYMBOL_MAX.
     """
     symbols, kinds = _check_symbols(symbols, quantisers)
     library = None if numpy else native.library()
+    steps = steps_of(kinds, step, steady)
     if library is not None:
         out = np.empty(symbols.shape, np.float32)
         bad = library.trellis_dequantise(
@@ -158,7 +161,7 @@ def dequantise(
             *symbols.shape,
             kinds.ctypes.data,
             trellis.next.ctypes.data,
-            np.float32(step),
+            steps.ctypes.data,
             out.ctypes.data,
         )
         _refuse(symbols, int(bad))
@@ -166,7 +169,6 @@ def dequantise(
     # 2 k wraps around only for symbols that parities refuses, and for those that do not take it.
     parities = trellis.parities(symbols, kinds, numpy=True)
     times = np.where(kinds == SCALED, 2 * symbols - parities * np.sign(symbols), symbols)
-    steps = np.where(kinds == EXACT, np.float32(1), np.float32(step)).astype(np.float32)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         y_hat: Floats = times.astype(np.float32) * steps
     return y_hat
@@ -282,8 +284,8 @@ def _check_kinds(quantisers: Kinds | None, latents: int) -> Kinds:
             expected=f"({latents},) uint8",
         )
     kinds: Kinds = np.ascontiguousarray(quantisers & ~np.uint8(PREDICTED))
-    if kinds.size and int(kinds.max()) > EXACT:
-        raise FormatError(f"quantiser {int(kinds.max())}", expected=f"0 to {EXACT}")
+    if kinds.size and int(kinds.max()) > STEADY:
+        raise FormatError(f"quantiser {int(kinds.max())}", expected=f"0 to {STEADY}")
     return kinds
 
 

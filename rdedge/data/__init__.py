@@ -12,6 +12,8 @@ series    rows <-> windows
 pictures  a picture -> pixels
 png       pixels -> PNG
 survey    what can be said of columns
+checks    what can be wrong with samples before anything is trained on them
+noise     how much of them is noise
 files     writing aside and renaming, so that nobody ever sees half a file
 builtin   data that needs no file: what comes with scikit-learn, and toy sets
 """

@@ -16,7 +16,7 @@ import numpy as np
 from rdedge.errors import MissingError, RdedgeError, SourceError
 from rdedge.types import MAX_AXIS, Array
 
-__all__ = ["FORMATS", "MAX_PIXELS", "SUFFIXES", "read_picture"]
+__all__ = ["FORMATS", "MAX_PIXELS", "SUFFIXES", "grey", "read_picture"]
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm",
@@ -48,6 +48,14 @@ def read_picture(data: bytes, name: str) -> tuple[Array, str]:
         ) from error
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     return np.ascontiguousarray(pixels[None]), format_
+
+
+def grey(x: Array) -> Array:
+    """A picture (1, H, W, 3) that some tool saved in colour, though its channels are one, as that
+    one (1, H, W, 1); any other as it is.
+    """
+    same = all(np.array_equal(x[..., 0], x[..., c]) for c in range(1, x.shape[3]))
+    return np.ascontiguousarray(x[..., :1]) if same else x
 
 
 def _check_size(width: int, height: int, name: str) -> None:

@@ -207,6 +207,8 @@ def _alike(found: list[Source]) -> list[Source]:
         found = [
             replace(s, samples=s.samples.astype(np.float64)) if s.from_text else s for s in found
         ]
+    if {s.spec.shape[-1] for s in found if s.sample_kind == "image"} == {1, 3}:
+        found = [replace(s, samples=pictures.grey(s.samples)) for s in found]
     a = found[0].spec
     for source in found[1:]:
         b = source.spec

@@ -61,6 +61,11 @@ def precision_of(graph: bytes, what: str) -> str:
     return "fp16" if half else "fp32"
 
 
+def operators(graph: bytes, what: str) -> int:
+    """How many operators a graph has: about as many calls of a kernel, before they are fused."""
+    return sum(kind == "node" for kind, _ in _parts(graph, what))
+
+
 def _text(value: memoryview | int | None) -> str:
     return bytes(value).decode("utf-8", "replace") if isinstance(value, memoryview) else ""
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rdedge import metrics
 from rdedge.bundle.bundle import Bundle
 from rdedge.classical.search import Found
-from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
 from rdedge.data.files import refuse_existing, write_file
 from rdedge.errors import ConfigError
-from rdedge.flows.labels import Labels, labels_of
+from rdedge.flows.coded import Coded, Judged, as_batches, coded, judged
 from rdedge.flows.rivals import rivals
 from rdedge.host.datasets import Parts
 from rdedge.host.export import Draft
@@ -26,8 +23,7 @@ from rdedge.host.runs import RunFolder
 from rdedge.report.curve import Curve, Point, curve_csv, curve_json
 from rdedge.report.curve_png import curve_figure
 from rdedge.report.style import drawn
-from rdedge.tasks import Judge, load
-from rdedge.types import Array, Bound, Measured
+from rdedge.types import Bound, Measured
 
 # Of one run alone: its step and others around it, so that there is a curve.
 _FACTORS = (0.5, 2**-0.5, 1.0, 2**0.5, 2.0)
@@ -69,17 +65,17 @@ def curve(
         drafts.append(Draft.of(run))
     _check_alike(runs, drafts)
     parts = drafts[0].basis.parts
-    judged = _judged(parts, options, runs[0])
+    judge = judged(parts, options.task, options.labels, options.task_data, runs[0])
     metric, scale = drafts[0].basis.bound.metric, drafts[0].basis.scale
     points: list[Point] = []
     wanted: list[float] = []
     for draft, run in zip(drafts, runs, strict=True):
         for factor in _FACTORS if len(runs) == 1 else (1.0,):
             say(f"{run}: coding {sum(map(len, parts.held_out))} samples, step x {factor:.3g}")
-            made = _learned(draft.bundle(factor), parts, metric, scale, factor, judged)
+            made = _learned(draft.bundle(factor), parts, metric, scale, factor, judge)
             wanted.append(made[0].distortion)
             points += made
-    for distortion in _distinct(wanted, drafts[0].basis.bound) if options.classical else ():
+    for distortion in distinct(wanted, drafts[0].basis.bound) if options.classical else ():
         for packetised in (True, False):
             how = "packet by packet" if packetised else "as one stream"
             say(f"classical codecs at {metric} {distortion:.4g}, {how}")
@@ -92,7 +88,7 @@ def curve(
                 train=parts.train[0] if parts.spec.kind != "image" else None,
                 thorough=options.thorough,
             )
-            points += [_classical(f, parts, packetised, judged) for f in _best_of_each(found)]
+            points += [classical_point(f, parts, packetised, judge) for f in best_of_each(found)]
     elements = sum(x.size for x in parts.held_out)
     spec = parts.spec
     pixels = elements // (spec.shape[2] if spec.kind == "image" else 1)
@@ -104,7 +100,7 @@ def curve(
         raw_bits=8.0 * np.dtype(spec.dtype).itemsize,
         points=tuple(points),
         task_name=options.task,
-        raw_task_score=None if judged is None else judged.score(parts.held_out),
+        raw_task_score=None if judge is None else judge.score(parts.held_out),
         notes=_notes(parts),
     )
 
@@ -114,7 +110,7 @@ def _data_of(run: Path) -> str:
     return "/".join(Path(RunFolder(run).description()["data"]["path"]).parts[-2:])
 
 
-def _distinct(wanted: Sequence[float], bound: Bound) -> list[float]:
+def distinct(wanted: Sequence[float], bound: Bound) -> list[float]:
     """Distortions to search at: of those within a hundredth of each other the most faithful.
 
     Where nothing was lost (mse 0, infinite psnr) no bound can be searched for.
@@ -153,82 +149,55 @@ def _check_alike(runs: Sequence[Path], drafts: Sequence[Draft]) -> None:
             )
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """A task ready to judge, with the labels of the held-out samples."""
-
-    judge: Judge
-    labels: Labels
-
-    def score(self, samples: Sequence[Array]) -> float:
-        return self.judge(_plain(samples), self.labels)
-
-
-def _plain(samples: Sequence[Array]) -> Any:
-    """Batches -> one array, or a list of pictures where they differ in size."""
-    if len({x.shape[1:] for x in samples}) == 1:
-        return np.concatenate(list(samples))
-    return [picture for x in samples for picture in x]
-
-
-def _judged(parts: Parts, options: Options, run: Path) -> _Judged | None:
-    if options.task is None:
-        if options.labels is not None or options.task_data is not None:
-            raise ConfigError("labels or task data without a task", expected="--task too")
-        return None
-    task = load(options.task)
-    learned, marks, held_out = labels_of(run, parts, options.labels, options.task_data)
-    judge = task.judge(_plain(learned), marks) if task.needs_training else task.judge()
-    return _Judged(judge, _plain(parts.held_out) if held_out is None else held_out)
-
-
 def _learned(
     bundle: Bundle,
     parts: Parts,
     metric: str,
     scale: metrics.Scale,
     factor: float,
-    judged: _Judged | None,
+    judge: Judged | None,
 ) -> list[Point]:
     """The point of one bundle packet by packet, and as one stream where that differs."""
-    encoder, decoder = Encoder(bundle, threads=1), Decoder(bundle)
     samples = [np.ascontiguousarray(x) for x in parts.held_out]
-    ones = [x[i : i + 1] for x in samples for i in range(len(x))]
-    encoder.encode(ones[0])
-    seconds = []
-    for _ in range(_TIMED):
-        started = time.perf_counter()
-        packets = [encoder.encode(one) for one in ones]
-        seconds.append(time.perf_counter() - started)
-    decoded = iter([decoder.decode(packet) for packet in packets])
-    x_hat = [np.concatenate([next(decoded) for _ in range(len(x))]) for x in samples]
-    distortion = metrics.mean(metric, samples, x_hat, scale)
-    elements = sum(x.size for x in samples)
-    score = None if judged is None else judged.score(x_hat)
+    found = coded(bundle, samples, timed=_TIMED)
+    points = [learned_point(bundle, found, parts, metric, scale, factor, judge)]
+    if parts.spec.kind != "image":
+        encoder = Encoder(bundle, threads=1)
+        size = sum(len(encoder.encode(x)) for x in samples)
+        rate = Measured(8.0 * size / sum(x.size for x in samples), "actual")
+        whole = {"packetised": False, "bits_per_element": rate, "encode_s_per_sample": None}
+        points.append(replace(points[0], **whole))  # type: ignore[arg-type]
+    return points
+
+
+def learned_point(
+    bundle: Bundle,
+    found: Coded,
+    parts: Parts,
+    metric: str,
+    scale: metrics.Scale,
+    factor: float = 1.0,
+    judge: Judged | None = None,
+) -> Point:
+    """What a bundle made of the held-out samples, packet by packet. factor: on its run's step."""
     m = bundle.manifest
     # One name for all runs, whichever model each of them kept, so that they make one curve.
     setting = f"{m.model}, step {m.levels[0].step:.4g}, bound {m.bound.value:g}"
     setting += f", step x {factor:.3g}" if factor != 1.0 else ""
-
-    def point(size: int, packetised: bool, encode_s: float | None) -> Point:
-        return Point(
-            "rdedge",
-            setting,
-            learned=True,
-            packetised=packetised,
-            bits_per_element=Measured(8.0 * size / elements, "actual"),
-            distortion=distortion,
-            encode_s_per_sample=None if encode_s is None else Measured(encode_s, "actual"),
-            task=score,
-        )
-
-    found = [point(sum(map(len, packets)), True, float(np.median(seconds)) / len(ones))]
-    if parts.spec.kind != "image":
-        found.append(point(sum(len(encoder.encode(x)) for x in samples), False, None))
-    return found
+    elements = sum(x.size for x in parts.held_out)
+    return Point(
+        "rdedge",
+        setting,
+        learned=True,
+        packetised=True,
+        bits_per_element=Measured(8.0 * int(found.sizes.sum()) / elements, "actual"),
+        distortion=found.distortion(metric, parts.held_out, scale),
+        encode_s_per_sample=Measured(found.encode_s / len(found.sizes), "actual"),
+        task=None if judge is None else judge.score(found.x_hat),
+    )
 
 
-def _best_of_each(found: Sequence[Found]) -> Iterator[Found]:
+def best_of_each(found: Sequence[Found]) -> Iterator[Found]:
     """Of each codec the way that takes the fewest bytes; they come so sorted."""
     seen: set[str] = set()
     for one in found:
@@ -237,12 +206,13 @@ def _best_of_each(found: Sequence[Found]) -> Iterator[Found]:
             yield one
 
 
-def _classical(found: Found, parts: Parts, packetised: bool, judged: _Judged | None) -> Point:
+def classical_point(found: Found, parts: Parts, packetised: bool, judge: Judged | None) -> Point:
+    """A codec on the held-out samples, as a point of the curve."""
     elements = sum(x.size for x in parts.held_out)
     count = sum(map(len, parts.held_out))
     score = None
-    if judged is not None and found.decoded is not None:
-        score = judged.score(_like(found.decoded(), parts.held_out))
+    if judge is not None and found.decoded is not None:
+        score = judge.score(as_batches(found.decoded(), parts.held_out))
     return Point(
         found.codec,
         found.setting,
@@ -253,12 +223,6 @@ def _classical(found: Found, parts: Parts, packetised: bool, judged: _Judged | N
         encode_s_per_sample=Measured(found.encode_s.value / count, found.encode_s.kind),
         task=score,
     )
-
-
-def _like(decoded: Sequence[Array], samples: Sequence[Array]) -> list[Array]:
-    """Decoded samples one by one -> batches as the originals come."""
-    left = iter(decoded)
-    return [np.stack([next(left).reshape(one.shape) for one in x]) for x in samples]
 
 
 def write(folder: Path, found: Curve, *, force: bool = False) -> list[Path]:

@@ -52,19 +52,16 @@ def labels_of(
     if task_data is not None:
         key = data["key"] if task_data.lower().endswith(".npz") else None
         return load(task_data, key, options).samples, _read(task_data, labels, options), held_out
-    # Windows of the training part may overlap, so they are read as they lie.
+    # Windows of the training part may overlap, and labels are of rows: so windows as they lie.
     if options.kind == "series":
+        own = slice(*description["split"][0])
         try:
             marks = _read(paths[1], labels, options)
         except SourceError:
             if not Path(paths[1]).exists():
                 raise
             return parts.train, None, held_out  # a file without that column: all in order
-        raise ConfigError(
-            f"{len(marks)} labelled windows to learn from in the training data",
-            expected="labelled samples in a file of their own",
-            do="name it with --task-data",
-        )
+        return [x[own] for x in load(paths[1], data["key"], options).samples], marks[own], held_out
     return parts.train, _read(paths[1], labels, options)[slice(*description["split"][0])], held_out
 
 
@@ -84,13 +81,33 @@ def _read(path: str, labels: str | None, options: ReadOptions) -> Array:
     if labels is None:
         raise ConfigError(f"no labels for {path}", expected="them named with --labels")
     if options.kind == "series":
-        found = sources.read_all([Path(path)], [], options=replace(options, columns=(labels,)))
-        return np.concatenate([whole_windows(source)[:, :, 0] for source in found])
+        return _marks(Path(path), labels, options)
     if Path(path).suffix.lower() != ".npz":
         raise ConfigError(
             f"labels {labels!r} of {path}", expected="an .npz, or a table of a series"
         )
     return read_labels(Path(path), labels)
+
+
+def _marks(path: Path, labels: str, options: ReadOptions) -> Array:
+    """(N, T) of a column of tables; of a folder, rows of a file without that column are in order.
+
+    Raises SourceError where no file has it.
+    """
+    found: list[Array] = []
+    without: list[SourceError] = []
+    for file, name in sources.expand([path], options.kind):
+        try:
+            one = sources.read(file, name, options=replace(options, columns=(labels,)))
+            found.append(whole_windows(one)[:, :, 0])
+        except SourceError as error:
+            # Whatever else may be wrong with the file is wrong with its samples too.
+            samples = whole_windows(sources.read(file, name, options=options))
+            found.append(np.zeros(samples.shape[:2]))
+            without.append(error)
+    if len(without) == len(found):
+        raise without[0]
+    return np.concatenate(found)
 
 
 def read_labels(path: Path, key: str) -> Array:

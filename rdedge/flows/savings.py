@@ -15,11 +15,22 @@ from rdedge.codec.decoder import Decoder
 from rdedge.codec.files import restore
 from rdedge.data import sources
 from rdedge.errors import ConfigError, MismatchError
+from rdedge.flows.ledger import LedgerSavings, savings_of_ledger
 from rdedge.flows.rivals import rivals
 from rdedge.format.container import Container
 from rdedge.ledger.account import Account, account
 from rdedge.report.pictures import comparison_png
 from rdedge.types import Array, Bound
+
+__all__ = [
+    "LedgerSavings",
+    "Quality",
+    "Savings",
+    "comparison",
+    "originals",
+    "savings",
+    "savings_of_ledger",
+]
 
 
 @dataclass(frozen=True)

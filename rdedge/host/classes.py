@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rdedge.coding.quantiser import EXACT, SCALED, quantise
+from rdedge.coding.quantiser import EXACT, PREDICTED, SCALED, STEADY, quantise
 from rdedge.coding.selection import Group, Selection, Selector
 from rdedge.coding.tables import Tables, cross_entropy_bits, tables_from_counts
 from rdedge.types import Array
@@ -56,7 +56,8 @@ class Layout:
     """How a row of latents is grouped.
 
     classes: for each family, how many. gains: whether to train on louder and quieter copies. timed:
-    whether latents follow each other in time, so that they may repeat themselves.
+    whether latents follow each other in time, so that they may repeat themselves. linked: whether
+    a window may look at the one before it; then its means have one step for all levels.
     """
 
     bands: tuple[Band, ...]
@@ -64,6 +65,7 @@ class Layout:
     classes: tuple[int, ...]
     gains: bool = False
     timed: bool = False
+    linked: bool = False
 
     @staticmethod
     def plain(latents: int) -> Layout:
@@ -77,13 +79,17 @@ class Layout:
         """(L,) uint8."""
         return np.concatenate([group.quantisers for group in self.groups])
 
-    def unbound(self) -> Layout:
-        """The same where a trellis quantises all but what is exact, and nothing is predicted."""
+    def unbound(self, linked: bool = False) -> Layout:
+        """The same where a trellis quantises all but what is exact, and nothing is predicted.
+
+        linked: for windows that follow each other; their means do not move the trellis then.
+        """
+        of_means = STEADY if linked else SCALED
+        kinds = np.array([SCALED, of_means, EXACT, of_means], np.uint8)
         groups = [
-            replace(g, quantisers=np.where(g.quantisers == EXACT, EXACT, SCALED).astype(np.uint8))
-            for g in self.groups
+            replace(g, quantisers=kinds[g.quantisers & ~np.uint8(PREDICTED)]) for g in self.groups
         ]
-        return replace(self, groups=tuple(groups))
+        return replace(self, groups=tuple(groups), linked=linked)
 
     def split(self, rows: Array) -> list[Array]:
         """(n, L) -> (n, K) for each group."""

@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from rdedge.coding.context import HEADS, MAGNITUDE, MEAN, PHASES, WEIGHT_MAX, Contexts, Rows, Tap
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.means import Moving
-from rdedge.coding.quantiser import EXACT, PREDICTED, SCALED
+from rdedge.coding.quantiser import EXACT, PREDICTED, SCALED, STEADY
 from rdedge.coding.selection import Group, Selection
 from rdedge.coding.tables import Tables, tables_from_counts
 from rdedge.coding.trellis import Trellis
 from rdedge.host.classes import Layout, cut, shape_of
 from rdedge.host.fit import NEAREST, Latents, Rounding, rows_of, symbols_of
 from rdedge.host.shapes import LEAST_ZERO, NARROWEST, REACH, SIZES, WIDTHS, ZEROS, blended, mass
-from rdedge.host.spans import Inputs, image_spans, lag_of, series_spans, vector_spans
+from rdedge.host.spans import LEFT, Inputs, image_spans, lag_of, series_spans, vector_spans
 from rdedge.host.taps import fit_taps
 from rdedge.types import Array
 
@@ -41,6 +41,8 @@ _RATE, _LAST_RATE = 4e-3, 2e-5
 _PASSES, _STEPS = 30, (150, 900)
 # A combination of levels that fewer training symbols select shares a table. Rows to look at.
 _LEAST_COUNT, _SOME_ROWS = 40.0, 60_000
+# Windows that are learned from as followers, and how far their means are moved, as a power of e.
+_LONGEST_LINE, _FARTHEST = 8, 7.0
 # Times as many symbols are looked at for spans and taps as are learned from.
 _TO_LOOK_AT = 4
 
@@ -113,9 +115,11 @@ def train_contexts(
     elif trellis is not None:
         # What moves its state has no mean.
         tapped[:] = False
+    of_means = _means(layout) if layout.linked else np.zeros(0, np.int64)
+    tapped[of_means] = False
     if tapped.any():
         taps = fit_taps(symbols, tapped)
-    blank = _blank(spans, taps)
+    blank = _blank(spans, taps, of_means)
     examples = _examples(layout, blank, train, step, rounding, trellis, seed)
     net = ContextNet(examples.x.shape[1], _places(layout, rows_of(symbols)[:_SOME_ROWS]))
     descend(net, examples, moving_of(layout, trellis), share, seed)
@@ -129,7 +133,11 @@ def start_contexts(layout: Layout, train: Latents, step: float) -> Contexts:
     """
     rows = rows_of([y[:: -(-sum(map(len, train.y)) // _SOME_ROWS)] for y in train.y])
     symbols = symbols_of(rows, 2.0 * step, NEAREST, layout.quantisers)
-    blank = _blank(_spans(layout, symbols, train.y[0].ndim > 2), ())
+    blank = _blank(
+        _spans(layout, symbols, train.y[0].ndim > 2),
+        (),
+        _means(layout) if layout.linked else np.zeros(0, np.int64),
+    )
     size = np.sqrt(np.square(rows / step, dtype=np.float64).mean(axis=0))
     wide = (np.log2(size + 2.0**NARROWEST) - NARROWEST) * WIDTHS
     levels = np.stack([wide, np.ones_like(wide), np.full_like(wide, -LEAST_ZERO * ZEROS)])
@@ -145,6 +153,11 @@ def _spans(layout: Layout, rows: Array, in_grid: bool) -> tuple[Inputs | None, .
     if not layout.bands:
         return vector_spans(rows)
     return series_spans(layout, lag_of(layout, rows) if layout.timed else 0)
+
+
+def _means(layout: Layout) -> Array:
+    """The latents that are means of windows: the first of each group."""
+    return np.cumsum([0, *(len(group.bands) for group in layout.groups[:-1])])
 
 
 def moving_of(layout: Layout, trellis: Trellis | None) -> Moving | None:
@@ -224,11 +237,11 @@ def fit_bank(
     every = ContextModel(contexts, fixed, _placeholders(entries), moving=moving)
     own = []
     for coded in _coded(layout, train, step, rounding, seed):
-        if coded.weight == 1.0:
+        if coded.weight == 1.0 and not coded.follows:
             own.append(coded.symbols)
         ordered = coded.rows.to_coded(coded.symbols.reshape(-1), contexts.latents)
         residuals, index = every.select(ordered, coded.rows)
-        chosen = _ordered(contexts.contextual, coded.rows)
+        chosen = _ordered(contexts, coded.rows)
         at = residuals[chosen].clip(-REACH - 1, REACH + 1).astype(np.int64) + REACH + 1
         places = index[chosen].astype(np.int64) * counts.shape[1] + at
         counts += coded.weight * np.bincount(places, minlength=counts.size).reshape(counts.shape)
@@ -248,7 +261,7 @@ def fit_bank(
     for group in layout.groups:
         tables = np.zeros((1, len(group.bands)), np.uint16)
         for k, band in enumerate(group.bands):
-            if contexts.spans[start + k] is None:
+            if contexts.spans[start + k] is None or contexts.following[start + k]:
                 tables[0, k] = len(shapes)
                 column = np.concatenate([one[:, start + k] for one in own])
                 shapes.append(shape_of(column, layout.bands[int(band)]))
@@ -263,11 +276,14 @@ def fit_bank(
 
 @dataclass(frozen=True)
 class _Coded:
-    """Symbols (R, L) int32 as they are coded, how their rows lie, and what they count."""
+    """Symbols (R, L) int32 as they are coded, how their rows lie, and what they count. follows:
+    whether they are windows that follow each other.
+    """
 
     symbols: Array
     rows: Rows
     weight: float
+    follows: bool = False
 
 
 def _coded(
@@ -283,7 +299,17 @@ def _coded(
             scaled = y if copy == 0 else _gained(layout, y, rng)
             symbols = symbols_of(scaled, step, rounding, layout.quantisers)
             rows = Rows.of(len(y), y.shape[1:-1], latents)
-            yield _Coded(symbols.reshape(-1, latents), rows, 1.0 if copy == 0 else _COPY_WEIGHT)
+            weight = 1.0 if copy == 0 else _COPY_WEIGHT
+            yield _Coded(symbols.reshape(-1, latents), rows, weight)
+            if layout.linked and train.before is not None:
+                lines = _lines(train.before)[:: -(-total // _MOST_EXAMPLES)]
+                scaled = train.y[0][lines.reshape(-1)]
+                if copy:
+                    scaled = _gained(layout, scaled, rng, lines.shape[1])
+                symbols = symbols_of(scaled, step, rounding, layout.quantisers)
+                _drift(layout, symbols, rng, lines.shape[1])
+                rows = Rows.of(len(lines), (1, lines.shape[1]), latents)
+                yield _Coded(symbols, rows, weight, True)
 
 
 def _chosen(batches: list[Array], total: int) -> Iterator[Array]:
@@ -295,15 +321,45 @@ def _chosen(batches: list[Array], total: int) -> Iterator[Array]:
     yield from batches[:: -(-total // _MOST_EXAMPLES)]
 
 
-def _gained(layout: Layout, y: Array, rng: np.random.Generator) -> Array:
-    """Copies of y (n, *grid, L): every channel of a window, or every picture, at its own gain."""
+def _lines(before: Array) -> Array:
+    """Windows that follow each other, (m, n) of their numbers; every one at most once."""
+    after = np.full(len(before), -1, np.int64)
+    after[before[before >= 0]] = np.flatnonzero(before >= 0)
+    whole = []
+    for first in np.flatnonzero(before < 0).tolist():
+        line = [first]
+        while after[line[-1]] >= 0:
+            line.append(int(after[line[-1]]))
+        whole.append(line)
+    # As long as leaves hardly any out.
+    length = max(2, min(_LONGEST_LINE, max(map(len, whole)) // 2))
+    cut = [line[i : i + length] for line in whole for i in range(0, len(line), length)]
+    found: Array = np.array([piece for piece in cut if len(piece) == length], np.int64)
+    return found.reshape(-1, length)
+
+
+def _drift(layout: Layout, symbols: Array, rng: np.random.Generator, length: int) -> None:
+    """Move the means of lines of so many windows, (m * length, L), in place: far from where they
+    were in training a window still follows the one before.
+    """
+    of_means = _means(layout)
+    far = np.exp(rng.uniform(0.0, _FARTHEST, (len(symbols) // length, len(of_means))))
+    far *= rng.choice([-1.0, 1.0], far.shape)
+    symbols[:, of_means] += np.repeat(np.rint(far).astype(np.int32), length, axis=0)
+
+
+def _gained(layout: Layout, y: Array, rng: np.random.Generator, length: int = 1) -> Array:
+    """Copies of y (n, *grid, L): every channel of so many windows, or every picture, at its own
+    gain.
+    """
     if y.ndim > 2:
         gain = np.exp(rng.uniform(_QUIETEST, _LOUDEST, (len(y), 1, 1, 1))).astype(np.float32)
         return np.asarray(y * gain)
     parts = []
     for group, part in zip(layout.groups, layout.split(y), strict=True):
-        gain = np.exp(rng.uniform(_QUIETEST, _LOUDEST, (len(y), 1))).astype(np.float32)
-        parts.append(np.where(group.quantisers == SCALED, part * gain, part))
+        gain = np.exp(rng.uniform(_QUIETEST, _LOUDEST, (len(y) // length, 1))).astype(np.float32)
+        loud = np.isin(group.quantisers, (SCALED, STEADY))
+        parts.append(np.where(loud, part * np.repeat(gain, length, axis=0), part))
     return np.concatenate(parts, axis=1)
 
 
@@ -320,11 +376,12 @@ def _examples(
     latents, moving = blank.latents, moving_of(layout, trellis)
     model = ContextModel(blank, np.zeros(latents, np.uint16), _placeholders(1), moving=moving)
     rng = np.random.default_rng(seed)
-    share = min(1.0, _MOST_EXAMPLES / ((_COPIES + 1) * sum(y.size for y in train.y)))
+    looks = (_COPIES + 1) * (1 + layout.linked)
+    share = min(1.0, _MOST_EXAMPLES / (looks * sum(y.size for y in train.y)))
     parts: list[tuple[Array, ...]] = []
     for coded in _coded(layout, train, step, rounding, seed):
         ordered = coded.rows.to_coded(coded.symbols.reshape(-1), latents)
-        chosen = _ordered(blank.contextual, coded.rows) & (rng.random(ordered.size) < share)
+        chosen = _ordered(blank, coded.rows) & (rng.random(ordered.size) < share)
         which = np.tile(np.arange(latents, dtype=np.int32), len(coded.rows.base))
         k, away, x = (a[chosen] for a in model.inputs(ordered, coded.rows))
         latent = coded.rows.to_coded(which, latents)[chosen].astype(np.int64)
@@ -332,16 +389,25 @@ def _examples(
     return Examples(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _ordered(of_latents: Array, rows: Rows) -> Array:
-    """What is so of latents (L,) -> of symbols in the order of coding."""
-    every = np.tile(of_latents.astype(np.int32), len(rows.base))
-    return rows.to_coded(every, len(of_latents)).astype(bool)
+def _ordered(contexts: Contexts, rows: Rows) -> Array:
+    """Which symbols in the order of coding have a table by contexts."""
+    alone = np.empty(len(rows.base), bool)
+    alone[rows.natural] = rows.neighbours[0] < 0
+    every = contexts.contextual & ~(contexts.following & alone[:, None])
+    return rows.to_coded(every.astype(np.int32).reshape(-1), contexts.latents).astype(bool)
 
 
-def _blank(spans: tuple[Inputs | None, ...], taps: tuple[tuple[Tap, ...], ...]) -> Contexts:
-    """Contexts that only look. taps: () for none."""
+def _blank(
+    spans: tuple[Inputs | None, ...], taps: tuple[tuple[Tap, ...], ...], of_means: Array
+) -> Contexts:
+    """Contexts that only look. taps: () for none. of_means: latents that follow those of the window
+    before.
+    """
     latents = len(spans)
-    taps = taps or ((),) * latents
+    following = np.zeros(latents, np.bool_)
+    following[of_means] = True
+    linked = [((LEFT, k, 256),) if follows else () for k, follows in enumerate(following.tolist())]
+    taps = tuple(map(tuple.__add__, taps or ((),) * latents, linked))
     inputs = next(len(s) for s in spans if s is not None)
     kinds = np.full(inputs, MAGNITUDE, np.uint8)
     kinds[-1] = MEAN
@@ -355,6 +421,7 @@ def _blank(spans: tuple[Inputs | None, ...], taps: tuple[tuple[Tap, ...], ...]) 
         np.zeros((latents, HEADS), np.int32),
         SIZES,
         np.zeros(2 * PHASES * math.prod(SIZES), np.uint16),
+        following,
     )
 
 

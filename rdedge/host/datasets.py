@@ -237,33 +237,53 @@ def held_out_apart(
 @dataclass(frozen=True)
 class Parts:
     """What a run stands on. train: weights and tables, with windows that overlap where that was
-    asked for; validation: aims the multiplier; held_out: the verdict.
+    asked for; validation: aims the multiplier; held_out: the verdict. before: of windows to train
+    and to validate on, which one ends where each starts, (n,) int64, -1 for none.
     """
 
     spec: SampleSpec
     train: Samples
     validation: Samples
     held_out: Samples
+    before: tuple[Array, Array] | None = None
 
 
 def divide(dataset: Dataset, split: Split, apart: Dataset | None, stride: int | None) -> Parts:
     """The parts of a dataset. stride: from one training window to the next, of a series."""
-    train = dataset.part(split.train)
-    if dataset.spec.kind == "series" and stride is not None:
-        train = [overlapping(train[0], dataset.files[: len(train[0])], stride)]
+    train, validation = dataset.part(split.train), dataset.part(split.validation)
     held_out = dataset.part(split.held_out) if apart is None else apart.samples
-    return Parts(dataset.spec, train, dataset.part(split.validation), held_out)
+    if dataset.spec.kind != "series":
+        return Parts(dataset.spec, train, validation, held_out)
+    files = dataset.files[split.train.start : split.train.stop]
+    of_train = _before(files, 1)
+    if stride is not None:
+        rows = dataset.spec.shape[0]
+        train, files = overlapping(train[0], files, stride)
+        of_train = _before(files, rows // stride) if rows % stride == 0 else 0 * files - 1
+    of_validation = _before(dataset.files[split.validation.start : split.validation.stop], 1)
+    return Parts(dataset.spec, train, validation, held_out, (of_train, of_validation))
 
 
-def overlapping(x: Array, files: Array, stride: int) -> Array:
-    """Windows (N, T, C) that follow each other within a file -> windows every stride rows."""
+def _before(files: Array, back: int) -> Array:
+    """Of windows of these files, (n,), in their order: which one stands so far before each."""
+    found = np.arange(len(files), dtype=np.int64) - back
+    found[:back] = -1
+    found[(found >= 0) & (files[found] != files)] = -1
+    return found
+
+
+def overlapping(x: Array, files: Array, stride: int) -> tuple[Samples, Array]:
+    """Windows (N, T, C) that follow each other within a file -> windows every stride rows, and the
+    file of each.
+    """
     t = x.shape[1]
-    parts = []
+    parts, of = [], []
     for file in np.unique(files):
         rows = x[files == file].reshape(-1, x.shape[2])
         view = np.lib.stride_tricks.sliding_window_view(rows, t, axis=0)
         parts.append(view[::stride].transpose(0, 2, 1))
-    return np.ascontiguousarray(np.concatenate(parts))
+        of.append(np.full(len(parts[-1]), file))
+    return [np.ascontiguousarray(np.concatenate(parts))], np.concatenate(of)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ _TRELLIS_STEP, _TRELLIS_WEIGHTS = 0.6, (0.28, 0.22, 0.36)
 _COUNTS = 3
 # Of fewer training symbols a network learns the noise.
 _LEAST_SYMBOLS = 50_000
+_LEAST_FOLLOWING = 64
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ def choose_entropy(
     if quantiser == "rounded" or not np.isfinite(bits):
         return best
     if quantiser == "trellis":
+        layout = layout.unbound(_follow(layout, train))
         first, step = _with_trellis(layout, train, _TRELLIS_STEP * step), _TRELLIS_STEP * step
     else:
         first = _counted(layout, train_contexts(layout, train, step, rounding), train, step, _START)
@@ -168,6 +170,16 @@ def choose_entropy(
         return best
     # What validation samples have decided they may teach too.
     return recounted(layout, best, train.joined(validation), step)
+
+
+def _follow(layout: Layout, train: Latents) -> bool:
+    """Whether windows of a series follow others, enough of them to learn from."""
+    return bool(
+        layout.bands
+        and not layout.timed
+        and train.before is not None
+        and (train.before >= 0).sum() >= _LEAST_FOLLOWING
+    )
 
 
 def layout_of(model: Model) -> Layout:
@@ -191,13 +203,11 @@ def _with_trellis(layout: Layout, train: Latents, step: float) -> Entropy:
     """Contexts of what a trellis makes of training latents at this step: of what it makes with
     tables by place alone, and again of what it makes with those, which is worth half a percent.
     """
-    start = start_contexts(layout.unbound(), train, step)
+    start = start_contexts(layout, train, step)
     found = _counted(layout, start, train, 2.0 * step, NEAREST, EIGHT)
     for share in (0.4, 1.0):
         found = recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHTS[0]), train, step)
-        contexts = train_contexts(
-            layout.unbound(), train, step, found.how, trellis=EIGHT, share=share
-        )
+        contexts = train_contexts(layout, train, step, found.how, trellis=EIGHT, share=share)
         found = _counted(layout, contexts, train, step, found.how, EIGHT)
     return recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHTS[0]), train, step)
 
@@ -211,7 +221,7 @@ def _counted(
     trellis: Trellis | None = None,
 ) -> Entropy:
     if trellis is not None:
-        layout = layout.unbound()
+        layout = layout.unbound(bool(contexts.following.any()))
     contexts = unnamed(contexts)
     selection, tables, named = fit_bank(layout, contexts, train, step, how, trellis)
     return Entropy(selection, tables, named, trellis=trellis)

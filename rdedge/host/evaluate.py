@@ -70,14 +70,16 @@ def _device(model: Model) -> torch.device:
     return tensors[0].device
 
 
-def latents_of(model: Model, samples: Samples, spec: SampleSpec) -> Latents:
-    """The latents of samples, ready to be fitted."""
+def latents_of(
+    model: Model, samples: Samples, spec: SampleSpec, before: Array | None = None
+) -> Latents:
+    """The latents of samples, ready to be fitted; before: as in Latents."""
 
     def synthesis(y_hat: list[Array], shapes: list[tuple[int, ...]]) -> list[Array]:
         return synthesise(model, y_hat, shapes, spec.dtype)
 
     quantisers = None if model.layout is None else model.layout.quantisers
-    return Latents(analyse(model, samples, spec), samples, synthesis, quantisers)
+    return Latents(analyse(model, samples, spec), samples, synthesis, quantisers, before)
 
 
 def packets(
@@ -136,7 +138,9 @@ def evaluate(
     spec, held_out = parts.spec, parts.held_out
     elements = sum(x.size for x in held_out)
     near = spec.kind == "image" or elements > _SCAN_ELEMENTS
-    train, validation = (latents_of(model, p, spec) for p in (parts.train, parts.validation))
+    before = parts.before or (None, None)
+    train = latents_of(model, parts.train, spec, before[0])
+    validation = latents_of(model, parts.validation, spec, before[1])
     latents = latents_of(model, held_out, spec)
     if isinstance(model, PaletteCodec):
         assert options is not None

@@ -37,7 +37,7 @@ from rdedge.host.lower import lower, refuse_cost, refuse_precision, refuse_shape
 from rdedge.host.models.base import Model, parameters
 from rdedge.host.proof import coders, latents_of_graph, measure, parity
 from rdedge.host.runs import RunFolder
-from rdedge.types import Array, SampleSpec
+from rdedge.types import Array, Bound, SampleSpec
 
 # Members that are not known yet.
 _UNKNOWN = dict.fromkeys(
@@ -179,8 +179,21 @@ class Draft:
         }
         return Draft(basis, model, manifest, members, card, effective, entropy)
 
+    def promising(self, bound: Bound) -> Draft:
+        """The same for a bundle whose gate holds this bound for every sample."""
+        bound = replace(bound, share=0.0)
+        recipe = replace(self.recipe, gate=replace(self.recipe.gate, mode="always"))
+        return replace(
+            self,
+            basis=replace(self.basis, bound=bound),
+            manifest=replace(self.manifest, bound=bound),
+            members=self.members | {"recipe.json": canonical.dumps(recipe.to_json())},
+            recipe=recipe,
+        )
+
     def bundle(self, factor: float = 1.0) -> Bundle:
-        """The bundle, its quantiser step multiplied by factor and its tables fitted to that; in a
+        """The bundle, its quantiser step multiplied by factor and its tables fitted to that; of a
+        palette, which has no step, what a bit is worth is multiplied by the factor's square. In a
         lower precision the step that gives the distortion of the fp32 graphs, unless there is no
         layer to convert.
 
@@ -188,9 +201,14 @@ class Draft:
         """
         step = float(np.float32(self.manifest.levels[0].step * factor))
         manifest = replace(self.manifest, levels=(Level(step),))
-        plain = self._complete(manifest, self.members, self.entropy)
         # The encoder of a palette has no layer to convert.
         palette = self.entropy is not None and self.entropy.palette is not None
+        entropy = self.entropy
+        if palette and entropy is not None and factor != 1.0:
+            weight = min(entropy.rate_weight * factor**2, MAX_RATE_WEIGHT)
+            entropy = replace(entropy, rate_weight=weight)
+            manifest = replace(manifest, levels=self.manifest.levels)
+        plain = self._complete(manifest, self.members, entropy)
         if palette or set(self.recipe.graph.of_halves.values()) == {"fp32"}:
             return plain
         lowered = lower(plain, self.recipe, self.basis.parts, _unfitted, self._refitted)
@@ -209,8 +227,10 @@ class Draft:
         if self.entropy is None or self.entropy.contexts is None:
             return None
         encoder, _ = coders(made)
-        layout, samples = layout_of(self.model), self.basis.parts.train
-        train = Latents(latents_of_graph(encoder, samples), samples, _NOTHING, layout.quantisers)
+        layout, parts = layout_of(self.model), self.basis.parts
+        y = latents_of_graph(encoder, parts.train)
+        before = None if parts.before is None else parts.before[0]
+        train = Latents(y, parts.train, _NOTHING, layout.quantisers, before)
         return recounted(layout, self.entropy, train, made.manifest.levels[0].step)
 
     def _complete(

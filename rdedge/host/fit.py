@@ -54,7 +54,7 @@ class Lowering:
 
     def symbols(self, y: Array, step: float, quantisers: Array | None) -> Array:
         """y: (n, *grid, L) float32 -> symbols of that shape."""
-        quantiser = Quantiser(step, NEAREST, quantisers)
+        quantiser = Quantiser(step, NEAREST, self.codec.kinds, self.codec.steady(step))
         flat = np.ascontiguousarray(y).reshape(-1)
         symbols = np.empty(flat.size, np.int32)
         quantiser(flat, symbols)
@@ -84,13 +84,15 @@ class Latents:
 
     y: one array (n, *grid, L) float32 for each batch of x: (n, *shape); the rows of an image lie
     in a grid, others are one. synthesis: y_hat of batches
-    and the shapes of their samples -> x_hat. quantisers: (L,) uint8, or None for SCALED.
+    and the shapes of their samples -> x_hat. quantisers: (L,) uint8, or None for SCALED. before:
+    (n,) int64 of a series, which window ends where a window starts, -1 for none; None: unknown.
     """
 
     y: list[Array]
     x: list[Array]
     synthesis: Callable[[list[Array], list[tuple[int, ...]]], list[Array]]
     quantisers: Array | None = None
+    before: Array | None = None
 
     def symbols(self, step: float, rounding: Rounding) -> list[Array]:
         """Quantised: one array (n, *grid, L) int32 for each batch."""
@@ -126,7 +128,11 @@ class Latents:
         y, x = [*self.y, *other.y], [*self.x, *other.x]
         if self.y[0].ndim == 2:
             y, x = [np.concatenate(y)], [np.concatenate(x)]
-        return Latents(y, x, self.synthesis, self.quantisers)
+        before = None
+        if self.before is not None and other.before is not None:
+            later = np.where(other.before < 0, -1, other.before + len(self.before))
+            before = np.concatenate([self.before, later])
+        return Latents(y, x, self.synthesis, self.quantisers, before)
 
     @property
     def count(self) -> int:

@@ -15,6 +15,7 @@ Inputs = tuple[tuple[Span, ...], ...]
 
 # Latents before a latent, nearest first: from and to how far back.
 _BACK = ((1, 1), (2, 2), (3, 4), (5, 8), (9, 16), (17, 32))
+_REPEATS = 6
 # How far to either side of the same place, in earlier channels and in other rows.
 _SIDES = (0, 1, 4)
 LEFT, ABOVE, CORNER, OPPOSITE, SECOND_LEFT, SECOND_ABOVE = range(1, 7)
@@ -37,7 +38,8 @@ def lag_of(layout: Layout, rows: Array) -> int:
 
 
 def series_spans(layout: Layout, lag: int = 0) -> tuple[Inputs | None, ...]:
-    """Of a window. A channel's first latent, its mean, has none: nothing foretells it.
+    """Of a window. A channel's first latent, its mean, has none: nothing foretells it but the one
+    of the window before, where the layout is linked.
 
     lag: after how many latents those of a channel repeat themselves; 0: they do not.
     """
@@ -48,11 +50,18 @@ def series_spans(layout: Layout, lag: int = 0) -> tuple[Inputs | None, ...]:
         length = len(group.bands)
         exact = bool((group.quantisers == EXACT).any())
         before = [] if exact else mixed
-        found.append(None)
-        for k in range(1, length):
+        if not layout.linked:
+            found.append(None)
+        for k in range(0 if layout.linked else 1, length):
+            if k == 0:
+                found.append(_of_mean(first, mixed, length, lag))
+                continue
             inputs = _back(first, k, 1)
             if lag:
                 inputs += _repeats(first, k, lag)
+            if layout.linked:
+                inputs += [(_beside(LEFT, first, k, side, 1, length),) for side in _SIDES]
+                inputs.append(((LEFT, first + 1, length - 1),))
             for channel in (before[-1:], before[-2:-1]):
                 inputs += [
                     tuple(_beside(0, at, k, side, 1, length) for at in channel) for side in _SIDES
@@ -64,6 +73,17 @@ def series_spans(layout: Layout, lag: int = 0) -> tuple[Inputs | None, ...]:
             mixed.append(first)
         first += length
     return tuple(found)
+
+
+def _of_mean(first: int, mixed: list[int], length: int, lag: int) -> Inputs:
+    """How far means moved before: this channel's, and others' in this window."""
+    inputs: list[tuple[Span, ...]] = [()] * (len(_BACK) + (_REPEATS if lag else 0))
+    inputs += [((LEFT, first, 1),), ((SECOND_LEFT, first, 1),), ()]
+    inputs.append(((LEFT, first + 1, length - 1),) if length > 1 else ())
+    for channel in (mixed[-1:], mixed[-2:-1]):
+        inputs += [tuple((0, at, 1) for at in channel), (), ()]
+    inputs.append(tuple((0, at, 1) for at in mixed))
+    return (*inputs, ())
 
 
 def _repeats(first: int, k: int, lag: int) -> list[tuple[Span, ...]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rdedge.errors import ConfigError, RdedgeError, SourceError
-from rdedge.flows.curve import Options, _distinct, curve
+from rdedge.flows.curve import Options, curve, distinct
 from rdedge.flows.labels import read_labels
 from rdedge.types import Bound
 from tests.host import plant
@@ -73,5 +73,5 @@ def test_task_data_that_is_not_there(run_folder: Path) -> None:
 
 
 def test_no_classical_search_where_nothing_was_lost() -> None:
-    assert _distinct([0.0, 0.01, 0.5], Bound("mse", 0.5)) == [0.01, 0.5]
-    assert _distinct([float("inf"), 30.0], Bound("psnr", 30.0)) == [30.0]
+    assert distinct([0.0, 0.01, 0.5], Bound("mse", 0.5)) == [0.01, 0.5]
+    assert distinct([float("inf"), 30.0], Bound("psnr", 30.0)) == [30.0]
