@@ -44,6 +44,9 @@ def header(facts: Facts, language: Language) -> Html:
         ),
         tag("h1", _headline(facts, language, answer).html()),
         _list([language.message(facts, path) for path in facts.places("verdict.reasons")]),
+        tag("p", language.say("headline.alternative", facts).html())
+        if facts.has("verdict.alternative")
+        else None,
         tag("dl", *cards, class_="cards") if cards else None,
     )
 
@@ -321,7 +324,7 @@ def _explain(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html:
         tag("p", language.word(f"explain.{name}"))
         for name in ("rate", "distortion", "trade", "learned", "promise", "decide")
     ]
-    lines = [name for name, needs in _TO_COPY.items() if all(facts.has(path) for path in needs)]
+    lines = [name for name, fits in _TO_COPY.items() if fits(facts)]
     if lines:
         inside.append(tag("h3", language.word("copy.title")))
     for name in lines:
@@ -344,12 +347,18 @@ def _explain(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html:
     return join(*inside)
 
 
-_TO_COPY = {
-    "bytes": ("chosen.saved", "bound.metric"),
-    "money": ("saving.yearly",),
-    "task": ("task.chosen_score",),
-    "promise": ("chosen.promise",),
-    "next": ("chosen",),
+def _goes(facts: Facts) -> bool:
+    return facts.text("verdict.answer").startswith("go")
+
+
+# What may be said in a meeting, and when it is true.
+_TO_COPY: dict[str, Callable[[Facts], bool]] = {
+    "bytes": lambda f: f.has("chosen.saved") and f.has("bound.metric"),
+    "money": lambda f: f.has("saving.yearly") and f.number("saving.yearly.value") > 0,
+    "task": lambda f: f.has("task.chosen_score"),
+    "promise": lambda f: f.has("chosen.promise"),
+    "next": _goes,
+    "instead": lambda f: not _goes(f) and f.has("verdict.alternative.share_of_saving"),
 }
 
 SECTIONS: dict[str, Section] = {
