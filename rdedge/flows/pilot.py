@@ -14,6 +14,7 @@ pilot_folder     writes all of it or nothing
 from __future__ import annotations
 
 import datetime as dt
+import platform
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from rdedge.data.files import write_file
 from rdedge.data.noise import noise_floor
 from rdedge.engine.safety import refuse_unsafe
 from rdedge.flows import pilot_bound, pilot_ledger, pilot_verdict, stages
+from rdedge.flows.bench import machine_name
 from rdedge.flows.pilot_data import AS_IT_COMES, Gathered, Reading, gather
 from rdedge.flows.pilot_findings import (
     Results,
@@ -120,7 +122,11 @@ def _head(gathered: Gathered, options: Options, clock: Clock, command: str) -> d
         "version": VERSION,
         "created": _today(),
         "seed": options.seed,
-        "machine": machine(),
+        "machine": {
+            **machine(),
+            "name": f"{platform.system()} {platform.machine()}",
+            "cpu": machine_name().partition(",")[0],
+        },
         "command": command,
         "minutes": {"budget": options.minutes, "spent": clock.spent_s / 60.0},
         "data": gathered.to_json(),

@@ -91,7 +91,7 @@ def _others(
             if time.monotonic() - began > _SECONDS:
                 break
     except RdedgeError:
-        # A codec that cannot run beside is no reason to lose the pilot: its points are in the curve.
+        # A codec that cannot run beside is no reason to lose the pilot: the curve has its points.
         return []
     return found
 

@@ -287,7 +287,7 @@ class _Search:
 
 
 def _fast(name: str) -> bool:
-    """Whether a search with this codec takes little: no picture codec of many tools, no training."""
+    """Whether a search with this codec takes little: no codec of many tools, no training."""
     codec = registry.get(name)
     return codec.quick or ("array" in codec.takes and not codec.packets_only)
 

@@ -59,8 +59,8 @@ class Promise:
 def promise(
     encoder: Encoder, samples: Sequence[Array], device: str, stream: str, every_s: float
 ) -> Promise:
-    """encoder: its gate on. samples: batches (n, *shape), each sample a packet. Decoded by a decoder
-    of its own, that knows nothing but the packets. device, stream: for the ledger; every_s: seconds
+    """encoder: its gate on. samples: batches (n, *shape), each sample a packet. Decoded by another
+    decoder, that knows nothing but the packets. device, stream: for the ledger; every_s: seconds
     from one sample to the next there.
     """
     bundle = encoder.bundle

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,25 @@ from PIL import Image
 
 from rdedge import metrics
 from rdedge.bundle.bundle import Bundle
+from rdedge.classical import registry
 from rdedge.cli.group import run as cli
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
 from rdedge.errors import ConfigError, OutputError
+from rdedge.flows import stages
 from rdedge.flows.pilot import Options, Reading, pilot
 from tests.host import plant
 
-LINEAR = Options(model="linear", minutes=0.02, metric="nrmse")
+
+@pytest.fixture(autouse=True, scope="module")
+def two_codecs() -> Iterator[None]:
+    """What is searched has its own tests; two codecs say whether the pilot compares."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "available", lambda: ["webp", "zstd"])
+        yield
+
+
+LINEAR = Options(model="linear", minutes=0.02, metric="nrmse", devices=50)
 PLANT = Reading(window=plant.WINDOW)
 
 
@@ -37,9 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 def test_the_folder_holds_what_it_says(made: tuple[Path, dict[str, Any]]) -> None:
     out, value = made
     assert json.loads((out / "pilot.json").read_text()) == value
-    assert {"bundle.rdb", "curve.csv", "pilot.json", "run", "samples.npz"} <= {
-        one.name for one in out.iterdir()
-    }
+    assert {*value["files"], "run", "report.html"} == {one.name for one in out.iterdir()}
     assert [one.name for one in out.parent.iterdir() if one.name.startswith(".")] == []
     assert value["verdict"]["answer"] in ("go", "go-with-fallback", "do-not")
     assert value["data"]["split"]["by"] == "time"
@@ -96,11 +107,11 @@ def test_samples_shown_are_those_that_came_back(made: tuple[Path, dict[str, Any]
         shown = value["samples"]["shown"]
         assert sum(name.startswith("x_hat_") for name in found.files) == len(shown)
         scale = Bundle.of(out / "bundle.rdb").manifest.scale
-        for n, distortion in enumerate(value["samples"]["worst_distortion"]):
+        worst = [one["distortion"] for one in value["samples"]["worst"]]
+        for n, distortion in enumerate(worst):
             x, x_hat = found[f"worst_x_{n}"], found[f"worst_x_hat_{n}"]
             again = metrics.per_sample("nrmse", x[None], x_hat[None], scale)[0]
             assert again == pytest.approx(distortion)
-    worst = value["samples"]["worst_distortion"]
     assert worst == sorted(worst, reverse=True)
 
 
@@ -131,7 +142,7 @@ def test_too_few_samples_are_a_verdict_with_how_many_are_needed(
     assert reason["values"]["needed"] == 64
     assert reason["values"]["missing"] == 24
     (count,) = (c for c in value["data"]["checks"] if c["name"] == "count")
-    assert count["text"]["values"]["least_to_train"] == 64
+    assert count["values"]["least_to_train"] == 64
     assert value["curve"] == []
     assert value["chosen"] is None
 
@@ -140,7 +151,7 @@ def test_constant_data_is_a_no(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.full((200, 8), 7, np.uint8))
     value = pilot(str(tmp_path / "x.npy"), tmp_path / "out", Options(minutes=0.02))
     assert value["verdict"]["answer"] == "do-not"
-    assert value["verdict"]["reasons"][0]["key"] == "verdict.constant"
+    assert value["verdict"]["reasons"][0]["key"] == "reason.data-constant"
 
 
 def test_jpegs_are_said_to_be_compressed_already(tmp_path: Path) -> None:
@@ -155,7 +166,7 @@ def test_jpegs_are_said_to_be_compressed_already(tmp_path: Path) -> None:
     value = pilot(str(folder), tmp_path / "out", options)
     checks = {c["name"]: c for c in value["data"]["checks"]}
     assert checks["compressed"]["status"] == "warn"
-    assert checks["compressed"]["text"]["values"]["lossy"] == 60
+    assert checks["compressed"]["values"]["lossy"] == 60
     assert value["data"]["split"]["by"] == "group"
     assert value["data"]["split"]["why"]["values"]["groups"] == 10
     assert value["today"]["codec"] == "files"
@@ -238,3 +249,32 @@ def test_a_bound_that_is_asked_for_is_the_promise(tmp_path: Path) -> None:
     assert value["curve"][value["chosen"]["run"]]["distortion"]["value"] == pytest.approx(
         0.2, rel=0.02
     )
+
+
+def test_its_plan_goes_on_with_its_own_ledger_and_stops_where_a_promise_breaks(
+    made: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("duckdb", reason="ledgers are read with duckdb")
+    out, value = made
+    found = stages.load(out / "stages.toml")
+    assert [one.devices for one in found.stage] == [1, 10, 50]
+    assert found.bundle == value["chosen"]["identity"]
+    short = replace(found.stage[0], days=1, samples=value["data"]["held_out"])
+    path = tmp_path / "stages.toml"
+    # A day of a plan this short is never over: all but the days is there.
+    path.write_text(replace(found, stage=(short,)).to_toml())
+    assert cli(["review", str(out / "ledger"), "--plan", str(path), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [f["status"] for f in shown["figures"]] == ["in"] * 4
+    sent = sum(f["actual"] for f in shown["figures"] if f["name"] == "bytes_per_sample")
+    assert sent * value["data"]["held_out"] == pytest.approx(value["chosen"]["bytes"])
+    assert [r["values"]["what"] for r in shown["reasons"]] == ["days"]
+    dear = replace(short.figure[0], predicted=1.0, low=1.0, high=1.0, stop_above=2.0)
+    strict = replace(short, figure=(dear, *short.figure[1:]))
+    path.write_text(replace(found, stage=(strict,)).to_toml())
+    assert cli(["review", str(out / "ledger"), "--plan", str(path)]) == 1
+    assert "STOP" in capsys.readouterr().out
+    other = replace(found, bundle="00" * 32)
+    path.write_text(other.to_toml())
+    assert cli(["review", str(out / "ledger"), "--plan", str(path)]) == 1
+    assert "no packet of the codec" in capsys.readouterr().err
