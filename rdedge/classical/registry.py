@@ -25,6 +25,7 @@ _CODECS: dict[str, tuple[str, str]] = {
 # Run where somebody names them, and in no search: what is used today, and no yardstick.
 _ASKED: dict[str, tuple[str, str]] = {
     "gzip": ("gzip", "Gzip"),
+    "h264": ("h264", "H264"),
 }
 
 

@@ -89,6 +89,8 @@ class Instead:
                     f"{one.name} cannot code samples of shape {spec.shape} and dtype {spec.dtype}",
                     do="leave it out of --instead",
                 )
+            if one.name != BEST:
+                _settings(registry.get(one.name), one, example)
 
     def rows(self, row: PacketRow, x: Array, packet: bytes, encoder: Encoder) -> list[InsteadRow]:
         """x: (N, *shape), what the packet holds -> a row for each codec and way."""

@@ -42,16 +42,12 @@ def _billed(n: int, rules: Satellite) -> int:
 
 
 def satellite_sql(n: str, rules: Satellite) -> tuple[str, str]:
-    """satellite_bytes as SQL expressions of integers."""
-    full = _billed(rules.max_bytes, rules)
-    whole, rest = f"({n} // {rules.max_bytes})", f"({n} % {rules.max_bytes})"
-    step = rules.step_bytes
-    last = f"greatest({rules.min_bytes}, ({rest} + {step - 1}) // {step} * {step})"
-    there = f"({rest} > 0 OR {whole} = 0)"
-    return (
-        f"({whole} * {full} + CASE WHEN {there} THEN {last} ELSE 0 END)",
-        f"({whole} + CAST({there} AS BIGINT))",
-    )
+    """satellite_bytes as SQL expressions of doubles that are whole numbers."""
+    full, step = _billed(rules.max_bytes, rules), rules.step_bytes
+    messages = f"greatest(1, ceil({n} / {rules.max_bytes}.0))"
+    rest = f"({n} - {rules.max_bytes} * ({messages} - 1))"
+    last = f"greatest({rules.min_bytes}, ceil({rest} / {step}.0) * {step})"
+    return f"(({messages} - 1) * {full} + {last})", messages
 
 
 @dataclass(frozen=True)

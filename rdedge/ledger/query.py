@@ -16,13 +16,22 @@ from rdedge.ledger.wire import wire_sql
 from rdedge.types import Array
 
 DAY_NS = 86_400 * 10**9
-# Below so many days a unit of time is so long a part of each device's packets.
+# Below so many days a unit of time is one of PARTS of each device's time, of fewer packets fewer.
 LEAST_DAYS = 14
+# Bytes of one packet, and of what another codec made of it.
+_MOST = 1 << 50
 PARTS = 60
 # Ways of coding: as it was, as it is in memory, and as other codecs have it.
 WAYS = ("ours", "raw", "today", "best")
-_PART = f"least({PARTS - 1}, CAST(floor((time_ns - low) / (high - low + 1.0) * {PARTS}) AS BIGINT))"
-_DAY = f"((time_ns - ((time_ns % {DAY_NS}) + {DAY_NS}) % {DAY_NS}) // {DAY_NS})"
+# Rounded down before 1970 too; times lie within 2^61 ns.
+_BEFORE = 26_688
+_DAY = f"((time_ns + {_BEFORE * DAY_NS}) // {DAY_NS} - {_BEFORE})"
+
+
+def _part(parts: int) -> str:
+    """Which part of a device's time a packet lies in."""
+    at = f"CAST(floor((time_ns - low) / (high - low + 1.0) * {parts}) AS BIGINT)"
+    return f"least({parts - 1}, {at})"
 
 
 @dataclass(frozen=True)
@@ -81,13 +90,15 @@ class Groups:
     columns: device, stream: indices into devices and streams; day: since 1970; unit; packets,
     samples, elements, fallback, measured, over, promised, raw_bytes, encode_ns, energy_uj; and of
     each way, `WAY_QUANTITY`: payload, wire, satellite, satellite_messages, broker. first_day,
-    last_day: of each device. days: whether units are days.
+    last_day: of each device. days: whether units are days, else parts of each device's time, of
+    which there are so many.
     """
 
     devices: tuple[str, ...]
     streams: tuple[str, ...]
     columns: dict[str, Array]
     days: bool
+    parts: int
     first_day: Array
     last_day: Array
     measured_wire_bytes: int
@@ -101,13 +112,10 @@ def groups(
 
     days: whether a unit of time is a day; None: where there are LEAST_DAYS of them.
     """
-    _refuse_wrong(base)
-    spans = base.sql(
-        f"SELECT device, min({_DAY}), max({_DAY}), min(time_ns), max(time_ns) "
-        "FROM packets GROUP BY device ORDER BY device"
-    ).fetchall()
+    spans = _spans(base)
     if days is None:
         days = max(s[2] for s in spans) - min(s[1] for s in spans) + 1 >= LEAST_DAYS
+    parts = min(PARTS, *(s[5] for s in spans))
     con = base.connection
     con.execute("DROP TABLE IF EXISTS spans")
     con.execute("CREATE TABLE spans (device VARCHAR, low BIGINT, high BIGINT)")
@@ -120,14 +128,15 @@ def groups(
     rows = [(s, *(_ratio(references.get(way), s) for way in WAYS[2:])) for s in streams]
     con.executemany("INSERT INTO ratios VALUES (?, ?, ?)", rows)
     ways = ("ours", "raw", *(way for way in WAYS[2:] if way in references))
-    answer = base.sql(_question(tariff, ways, days)).fetchnumpy()
+    answer = base.sql(_question(tariff, ways, None if days else parts)).fetchnumpy()
     columns = {name: np.ma.filled(np.ma.asarray(c), 0) for name, c in answer.items()}
     names = tuple(s[0] for s in spans)
+    columns.setdefault("day", columns["unit"])
     columns["device"] = _places(columns["device"], names)
     columns["stream"] = _places(columns["stream"], streams)
     measured = _measured_wire(base, tariff, columns, names, streams)
     first, last = (np.array([s[i] for s in spans], np.int64) for i in (1, 2))
-    return Groups(names, streams, columns, days, first, last, measured, ways)
+    return Groups(names, streams, columns, days, parts, first, last, measured, ways)
 
 
 def _ratio(found: Reference | None, stream: str) -> float | None:
@@ -139,45 +148,55 @@ def _places(values: Array, names: tuple[str, ...]) -> Array:
     return np.array([place[v] for v in values], np.int64)
 
 
-def _question(tariff: Tariff, ways: tuple[str, ...], days: bool) -> str:
-    """Message sizes of each way, then what is billed of each, then sums."""
+def _question(tariff: Tariff, ways: tuple[str, ...], parts: int | None) -> str:
+    """Message sizes of each way, then what is billed of each, then sums.
+
+    Sums are of doubles, which are exact for whole numbers below 2^53.
+    """
     n = {
         "ours": "payload_bytes",
         "raw": "raw_bytes",
-        "today": "CAST(ceil(raw_bytes * today) AS BIGINT)",
-        "best": "CAST(ceil(raw_bytes * best) AS BIGINT)",
+        "today": "ceil(raw_bytes * today)",
+        "best": "ceil(raw_bytes * best)",
     }
-    unit = "day"
-    if not days:
-        unit = _PART
-    sizes = ", ".join(f"{n[way]} AS n_{way}" for way in ways)
+    sizes = ", ".join(f"CAST({n[way]} AS DOUBLE) AS n_{way}" for way in ways)
     sums = [f"CAST(sum({q}) AS BIGINT) AS {name}" for name, q in _sums(tariff, ways)]
+    unit, by, joins = f"{_DAY} AS unit", "device, stream, unit", ""
+    if len(ways) > 2:
+        joins += " JOIN ratios USING (stream)"
+    if parts is not None:
+        unit, by = f"{_part(parts)} AS unit, {_DAY} AS day", by + ", day"
+        joins += " JOIN spans USING (device)"
+    plain = ", ".join(_PLAIN)
     return (
-        f"WITH sized AS (SELECT packets.*, low, high, {_DAY} AS day, {sizes} "
-        "FROM packets JOIN ratios USING (stream) JOIN spans USING (device)) "
-        f"SELECT device, stream, day, {unit} AS unit, count(*) AS packets, {', '.join(sums)} "
-        "FROM sized GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        f"WITH sized AS (SELECT device, stream, {plain}, {unit}, {sizes} FROM packets{joins}) "
+        f"SELECT {by}, count(*) AS packets, {', '.join(sums)} FROM sized "
+        f"GROUP BY {by} ORDER BY {by}"
     )
 
 
+# Columns that are summed as they are, and those that are summed as something else.
+_PLAIN = (
+    *("samples", "elements", "fallback_samples", "measured", "over", "gated"),
+    *("raw_bytes", "encode_ns", "energy_uj", "anomaly"),
+)
+_RENAMED = {
+    "fallback_samples": ("fallback", "fallback_samples"),
+    "gated": ("promised", "gated * samples"),
+    "energy_uj": ("energy_uj", "coalesce(energy_uj, 0)"),
+    "anomaly": ("anomalies", "coalesce(anomaly, 0)"),
+}
+
+
 def _sums(tariff: Tariff, ways: tuple[str, ...]) -> list[tuple[str, str]]:
-    found = [
-        ("samples", "samples"),
-        ("elements", "elements"),
-        ("fallback", "fallback_samples"),
-        ("measured", "measured"),
-        ("over", "over"),
-        ("promised", "CASE WHEN gated = 1 THEN samples ELSE 0 END"),
-        ("raw_bytes", "raw_bytes"),
-        ("encode_ns", "encode_ns"),
-        ("energy_uj", "coalesce(energy_uj, 0)"),
-        ("anomalies", "coalesce(anomaly, 0)"),
-    ]
+    found = [(name, name) for name in _PLAIN if name not in _RENAMED]
+    found += list(_RENAMED.values())
     for way in ways:
         n = f"n_{way}"
         found += [(f"{way}_payload", n), (f"{way}_wire", wire_sql(n, tariff.link))]
-        size = tariff.broker.message_bytes
-        found.append((f"{way}_broker", f"greatest(1, ({n} + {size - 1}) // {size})"))
+        if tariff.broker.price_million > 0:
+            pieces = f"greatest(1, ceil({n} / {tariff.broker.message_bytes}.0))"
+            found.append((f"{way}_broker", pieces))
         if tariff.satellite is not None:
             billed, messages = satellite_sql(n, tariff.satellite)
             found += [(f"{way}_satellite", billed), (f"{way}_satellite_messages", messages)]
@@ -222,24 +241,33 @@ def _measured_wire(
     return total
 
 
-def _refuse_wrong(base: Base) -> None:
-    """Values that no ledger holds. Raises FormatError."""
-    wrong = {
-        "samples": "samples < 1",
-        "fallback_samples": "fallback_samples < 0 OR fallback_samples > samples",
-        "raw_bytes": "raw_bytes < 1 OR raw_bytes > 1::BIGINT << 50",
-        "payload_bytes": "payload_bytes < 1 OR payload_bytes > 1::BIGINT << 50",
-        "elements": "elements < 1",
-        "measured": "measured < 0 OR measured > samples",
-        "over": "over < 0 OR over > measured",
-        "encode_ns": "encode_ns < 0",
-        "distortion": "distortion < 0 OR isnan(distortion)",
-        "time_ns": f"abs(time_ns) > {1 << 62}",
-    }
-    counts = ", ".join(f"count(*) FILTER ({test})" for test in wrong.values())
-    for name, count in zip(
-        wrong, base.sql(f"SELECT {counts} FROM packets").fetchone(), strict=True
-    ):
+# Values that no ledger holds.
+_WRONG = {
+    "samples": "samples < 1",
+    "fallback_samples": "fallback_samples < 0 OR fallback_samples > samples",
+    "raw_bytes": f"raw_bytes < 1 OR raw_bytes > {_MOST}",
+    "payload_bytes": f"payload_bytes < 1 OR payload_bytes > {_MOST}",
+    "elements": "elements < 1",
+    "measured": "measured < 0 OR measured > samples",
+    "over": "over < 0 OR over > measured",
+    "encode_ns": "encode_ns < 0",
+    "gated": "gated NOT IN (0, 1)",
+    "distortion": "distortion < 0 OR isnan(distortion)",
+    "time_ns": f"abs(time_ns) > {1 << 61}",
+}
+
+
+def _spans(base: Base) -> list[tuple[Any, ...]]:
+    """Of each device its name, first and last day, first and last time, packets. Raises FormatError
+    where a value is none that a ledger holds.
+    """
+    wrong = ", ".join(f"count(*) FILTER ({test})" for test in _WRONG.values())
+    found: list[tuple[Any, ...]] = base.sql(
+        "SELECT device, min(time_ns), max(time_ns), count(*), "
+        f"{wrong} FROM packets GROUP BY device ORDER BY device"
+    ).fetchall()
+    for at, name in enumerate(_WRONG):
+        count = sum(row[4 + at] for row in found)
         if count:
             raise FormatError(
                 f"{count} packets of the ledger have {name} out of range",
@@ -247,10 +275,11 @@ def _refuse_wrong(base: Base) -> None:
             )
     (bad,) = base.sql(
         "SELECT count(*) FROM instead WHERE bytes < 0 OR raw_bytes < 1 OR payload_bytes < 1 "
-        "OR greatest(bytes, raw_bytes) > 1::BIGINT << 50"
+        f"OR greatest(bytes, raw_bytes) > {_MOST}"
     ).fetchone()
     if bad:
         raise FormatError(f"{bad} rows of other codecs have sizes out of range")
+    return [(row[0], row[1] // DAY_NS, row[2] // DAY_NS, row[1], row[2], row[3]) for row in found]
 
 
 @dataclass(frozen=True)
@@ -291,10 +320,10 @@ def drawn(base: Base, groups_: Groups, chosen: Reference) -> tuple[Array, Array]
     its ratio foretells; (D, U) each.
     """
     first = int(groups_.first_day.min())
-    width = int(groups_.last_day.max()) - first + 1 if groups_.days else PARTS
+    width = int(groups_.last_day.max()) - first + 1 if groups_.days else groups_.parts
     unit = f"{_DAY} - {first}"
     if not groups_.days:
-        unit = _PART
+        unit = _part(groups_.parts)
     found: Any = base.sql(
         f"SELECT device, stream, {unit}, CAST(sum(bytes) AS BIGINT), "
         "CAST(sum(raw_bytes) AS BIGINT) FROM instead JOIN spans USING (device) "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +99,7 @@ def blocks(path: Path, table: str, cuts: list[Cut]) -> Iterator[Block]:
     most = sum(p.stat().st_size for p in _with_journal(path)) // _LEAST_ROW_BYTES
     read = 0
     try:
-        with contextlib.closing(_connect(path)) as base:
+        with _whole_pages(path) as sound, contextlib.closing(_connect(sound)) as base:
             _check(base, path)
             names = ", ".join(c.name for c in columns)
             cursor = base.execute(f"SELECT {names} FROM {table} ORDER BY rowid")
@@ -140,6 +141,28 @@ def _with_journal(path: Path) -> list[Path]:
     return [p for p in (path, path.with_name(path.name + "-wal")) if p.exists()]
 
 
+@contextlib.contextmanager
+def _whole_pages(path: Path) -> Iterator[Path]:
+    """The file, or of one that ends within a page a copy without that: SQLite would take zeros for
+    what is missing of it.
+    """
+    with path.open("rb") as file:
+        head = file.read(18)
+        page = {1: 65_536}.get(found := int.from_bytes(head[16:18], "big"), found)
+        rest = path.stat().st_size % page if page >= 512 and page & (page - 1) == 0 else 0
+        if not rest:
+            yield path
+            return
+        with tempfile.NamedTemporaryFile(suffix=SQLITE) as copy:
+            left = path.stat().st_size - rest
+            file.seek(0)
+            while left and (data := file.read(min(left, 1 << 20))):
+                copy.write(data)
+                left -= len(data)
+            copy.flush()
+            yield Path(copy.name)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     """Read only. A journal that cannot be shared, as on a medium that is read only, is left out."""
     for mode in ("mode=ro", "immutable=1"):
@@ -147,6 +170,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         try:
             base.execute("PRAGMA trusted_schema = OFF")
             base.execute("PRAGMA cell_size_check = ON")
+            # Else a file that is shorter than it says is not opened; nothing is written here.
+            base.execute("PRAGMA writable_schema = ON")
             base.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return base
         except sqlite3.OperationalError:

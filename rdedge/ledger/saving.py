@@ -6,7 +6,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from rdedge.ledger import query
 from rdedge.ledger.bootstrap import Interval, interval
 from rdedge.ledger.money import DAYS_MONTH, QUANTITIES, Bill, Quantities, bill, bills
 from rdedge.ledger.query import Groups
@@ -19,7 +18,7 @@ _TENTH, _FIFTH = Fraction(1, 10), Fraction(1, 5)
 def active(groups: Groups, tariff: Tariff) -> tuple[tuple[Fraction, ...], Array]:
     """Days that each device was there, and those that each unit stands for: (D,), (D, U)."""
     c, n = groups.columns, len(groups.devices)
-    width = int(groups.last_day.max() - groups.first_day.min()) + 1 if groups.days else query.PARTS
+    width = int(groups.last_day.max() - groups.first_day.min()) + 1 if groups.days else groups.parts
     samples_day = tariff.fleet.samples_day
     if samples_day is not None:
         made = np.zeros((n, width))

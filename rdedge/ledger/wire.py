@@ -42,25 +42,21 @@ class Link:
 
 
 def wire_sql(n: str, link: Link) -> str:
-    """The bytes on the wire, both ways, of a message of n bytes, as an SQL expression of integers
-    (`//` divides and rounds down): the one formula, which wire_bytes evaluates too.
+    """The bytes on the wire, both ways, of a message of n bytes, as an SQL expression of doubles
+    that are whole numbers: the one formula, which wire_bytes evaluates too.
     """
     if link.protocol == "none":
         return f"({n})"
     if link.protocol == "mqtt-tls":
         rest = f"({n} + {link.topic_bytes + 4})"
-        more = " + ".join(f"CAST({rest} > {most} AS BIGINT)" for most in (127, 16383, 2097151))
-        length = f"(1 + {more})"
-        message, answer = f"({rest} + 1 + {length})", _PUBACK + _RECORD + 2 * _SEGMENT
+        more = " + ".join(f"CAST({rest} > {most} AS DOUBLE)" for most in (127, 16383, 2097151))
+        message, answer = f"({rest} + 2 + {more})", _PUBACK + _RECORD + 2 * _SEGMENT
     else:
         message, answer = f"({n} + 4)", 0
     if link.protocol != "tcp":
-        records = f"(({message} + {_RECORD_BYTES - 1}) // {_RECORD_BYTES})"
-        message = f"({message} + {_RECORD} * {records})"
-    room = link.mtu - _SEGMENT
-    segments = f"(({message} + {room - 1}) // {room})"
-    acks = f"(({segments} + 1) // 2)"
-    return f"({message} + {_SEGMENT} * ({segments} + {acks}) + {answer})"
+        message = f"({message} + {_RECORD} * ceil({message} / {_RECORD_BYTES}.0))"
+    segments = f"ceil({message} / {link.mtu - _SEGMENT}.0)"
+    return f"({message} + {_SEGMENT} * ({segments} + ceil({segments} / 2.0)) + {answer})"
 
 
 def wire_bytes(n: int, link: Link) -> int:

@@ -11,7 +11,7 @@ from rdedge.classical import registry
 from rdedge.classical.base import PICTURES, ClassicalCodec, Setting, picture_form
 from rdedge.errors import ConfigError, FormatError, MissingError, ShapeError
 
-LIBRARIES = {"jpegxl": "imagecodecs", "jpeg2000": "imagecodecs", "pcodec": "pcodec"}
+LIBRARIES = {"h264": "av", "jpegxl": "imagecodecs", "jpeg2000": "imagecodecs", "pcodec": "pcodec"}
 
 
 def picture(levels: int = 5) -> np.ndarray:
@@ -25,7 +25,7 @@ def last(codec: ClassicalCodec) -> Setting:
     return [s for s in codec.settings() if s.suits("grey8")][-1]
 
 
-@pytest.fixture(params=[n for n in registry.names() if n not in ("sz3", "zfp")])
+@pytest.fixture(params=[n for n in registry.known() if n not in ("sz3", "zfp")])
 def codec(request: pytest.FixtureRequest) -> ClassicalCodec:
     """Each that takes 8-bit pictures, as such or as an array."""
     if request.param in LIBRARIES:
