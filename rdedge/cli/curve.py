@@ -18,7 +18,7 @@ from rdedge.cli.pipes import say
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help="The folder for curve.csv, curve.json and curve.png.",
+    help="The folder for curve.csv, curve.json, curve.png and curve.svg.",
 )
 @click.option(
     "--classical/--no-classical",
@@ -55,7 +55,7 @@ def command(
     from rdedge.flows.curve import Options, curve, write
     from rdedge.report.curve import curve_json, curve_text
 
-    for name in ("curve.csv", "curve.json", "curve.png"):
+    for name in ("curve.csv", "curve.json", "curve.png", "curve.svg"):
         refuse_existing(output / name, force)
     options = Options(classical, thorough, task, labels, task_data)
     found = curve(runs, options, say if sys.stderr.isatty() else lambda _: None)

@@ -46,14 +46,18 @@ def savings(context: click.Context, path: Path, options: dict[str, Any]) -> int:
     """`rdedge savings LEDGER`. options: all of the command's."""
     if path.is_file() and path.suffix not in (".sqlite", ".parquet"):
         raise click.UsageError(f"{path} is no ledger; of a container give its bundle: -b FILE.rdb")
-    names = ("container", "tariff", "against", "as_csv", "as_html", "as_json", "force")
+    names = ("container", "tariff", "against", "as_csv", "as_html", "plot", "as_json", "force")
     only(context, names, "it needs a container and -b", "a ledger")
     from rdedge.data.files import refuse_existing, write_file
     from rdedge.flows.ledger import savings_of_ledger
     from rdedge.ledger.tariff import load
     from rdedge.report.ledger import cuts, savings_csv, savings_html, savings_text
+    from rdedge.report.savings_plot import form_of, savings_picture
 
-    outputs = [options[name] for name in ("as_csv", "as_html") if options[name] is not None]
+    plot = options["plot"]
+    form = None if plot is None else form_of(plot)
+    written = ("as_csv", "as_html", "plot")
+    outputs = [options[name] for name in written if options[name] is not None]
     for output in outputs:
         refuse_existing(output, options["force"])
     tariff = None if options["tariff"] is None else load(options["tariff"])
@@ -64,6 +68,8 @@ def savings(context: click.Context, path: Path, options: dict[str, Any]) -> int:
         write_file(options["as_csv"], data, force=options["force"])
     if options["as_html"] is not None:
         write_file(options["as_html"], savings_html(result).encode(), force=options["force"])
+    if form is not None:
+        write_file(plot, savings_picture(result, form), force=options["force"])
     click.echo(json.dumps(result, indent=1) if options["as_json"] else savings_text(result))
     for one in cuts(result):
         say(f"rdedge: {one}")

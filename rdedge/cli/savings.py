@@ -58,6 +58,11 @@ from rdedge.cli.lines import only
     type=click.Path(path_type=Path),
     help="Of a ledger: write a page of tables.",
 )
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="Of a ledger: write a picture for slides, FILE.png or FILE.svg.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 @click.option("-f", "--force", is_flag=True, help="Replace a picture that is there.")
 @click.pass_context
@@ -75,6 +80,7 @@ def command(
     against: str | None,
     as_csv: Path | None,
     as_html: Path | None,
+    plot: Path | None,
     as_json: bool,
     force: bool,
 ) -> int | None:
@@ -95,7 +101,7 @@ def command(
     from rdedge.flows.savings import comparison, originals, savings
     from rdedge.report.savings import savings_text
 
-    of_ledger = {"tariff", "against", "as_csv", "as_html"}
+    of_ledger = {"tariff", "against", "as_csv", "as_html", "plot"}
     only(context, set(context.params) - of_ledger, "it needs a ledger", "a container")
     opened = open_bundle(bundle)
     if isinstance(opened, LineBundle):

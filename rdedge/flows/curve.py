@@ -21,7 +21,8 @@ from rdedge.host.datasets import Parts
 from rdedge.host.export import Draft
 from rdedge.host.runs import RunFolder
 from rdedge.report.curve import Curve, Point, curve_csv, curve_json
-from rdedge.report.curve_png import curve_png
+from rdedge.report.curve_png import curve_figure
+from rdedge.report.style import drawn
 from rdedge.types import Bound, Measured
 
 # Of one run alone: its step and others around it, so that there is a curve.
@@ -225,11 +226,13 @@ def classical_point(found: Found, parts: Parts, packetised: bool, judge: Judged 
 
 
 def write(folder: Path, found: Curve, *, force: bool = False) -> list[Path]:
-    """Write curve.csv, curve.json and curve.png into folder; returns their names."""
+    """Write curve.csv, .json, .png and .svg into folder; returns their names."""
+    figure = curve_figure(found)
     pages = {
         "curve.csv": curve_csv(found),
         "curve.json": (json.dumps(curve_json(found), indent=1, sort_keys=True) + "\n").encode(),
-        "curve.png": curve_png(found),
+        "curve.png": drawn(figure, "png"),
+        "curve.svg": drawn(figure, "svg"),
     }
     for name in pages:
         refuse_existing(folder / name, force)

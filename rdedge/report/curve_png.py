@@ -6,7 +6,6 @@ out of the frame and named in the legend, so that what is to be compared stays r
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rdedge.report.bd import rate_at
 from rdedge.report.curve import Curve, Point, Series, series
-from rdedge.report.style import default_style
+from rdedge.report.style import default_style, drawn
 from rdedge.types import METRIC_IS_MINIMUM
 
 if TYPE_CHECKING:
@@ -90,10 +89,7 @@ def curve_png(curve: Curve) -> bytes:
 
     Raises MissingError without matplotlib.
     """
-    buffer = io.BytesIO()
-    with default_style():
-        curve_figure(curve).savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return drawn(curve_figure(curve), "png")
 
 
 def curve_figure(curve: Curve) -> Figure:

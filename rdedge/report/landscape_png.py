@@ -5,14 +5,13 @@ Dark is low energy, so that ravines are dark and data lies in them.
 
 from __future__ import annotations
 
-import io
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rdedge.report.landscape import Landscape, Marked, Panel, headline
-from rdedge.report.style import default_style
+from rdedge.report.style import default_style, drawn
 from rdedge.types import Array
 
 if TYPE_CHECKING:
@@ -35,10 +34,7 @@ def landscape_png(found: Landscape) -> bytes:
 
     Raises MissingError without matplotlib.
     """
-    buffer = io.BytesIO()
-    with default_style():
-        landscape_figure(found).savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return drawn(landscape_figure(found), "png")
 
 
 def landscape_figure(found: Landscape) -> Figure:

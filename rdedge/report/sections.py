@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from rdedge.report import closing
+from rdedge.report.closing import bullets, sure
 from rdedge.report.figures import Facts
 from rdedge.report.language import Language, Said
 from rdedge.report.markup import Html, join, tag
@@ -43,7 +45,10 @@ def header(facts: Facts, language: Language) -> Html:
             class_=f"verdict {look}",
         ),
         tag("h1", _headline(facts, language, answer).html()),
-        _list([language.message(facts, path) for path in facts.places("verdict.reasons")]),
+        bullets([language.message(facts, path) for path in facts.places("verdict.reasons")]),
+        tag("p", language.say("headline.alternative", facts).html())
+        if facts.has("verdict.alternative")
+        else None,
         tag("dl", *cards, class_="cards") if cards else None,
     )
 
@@ -65,13 +70,8 @@ def _headline(facts: Facts, language: Language, answer: str) -> Said:
         with_other = facts.has("verdict.alternative.share_of_saving")
         return language.say("headline.do-not-other" if with_other else "headline.do-not", facts)
     if facts.has("saving"):
-        return language.say(_sure(facts, f"headline.{facts.text('saving.per')}"), facts)
+        return language.say(sure(facts, f"headline.{facts.text('saving.per')}"), facts)
     return language.say("headline.bytes", facts)
-
-
-def _sure(facts: Facts, key: str, path: str = "saving") -> str:
-    """The key of a sentence with an interval, or of the one for a saving without."""
-    return key if facts.has(f"{path}.low") and facts.has(f"{path}.high") else f"{key}-point"
 
 
 def _curve(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | None:
@@ -93,7 +93,7 @@ def _curve(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | N
                     bytes_plot(facts, language, [*rows, (ours, "chosen.bytes")]),
                     class_="rows",
                 ),
-                _list([_compared(facts, language, path) for path in facts.places("comparison")]),
+                bullets([_compared(facts, language, path) for path in facts.places("comparison")]),
             ]
     inside += [
         tag("h3", language.word("plot.curve.title")),
@@ -160,7 +160,7 @@ def _saving(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | 
         return tag("p", language.word("saving.none"))
     per = facts.text("saving.per")
     inside: list[Html | None] = [
-        tag("p", language.say(_sure(facts, f"saving.lead-{per}"), facts).html())
+        tag("p", language.say(sure(facts, f"saving.lead-{per}"), facts).html())
     ]
     if facts.get("saving.tariff.example"):
         inside.append(tag("p", language.say("saving.example", facts).html(), class_="care"))
@@ -168,7 +168,7 @@ def _saving(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | 
     rows = [
         Row(
             language.say(
-                _sure(facts, "saving.row", path), facts, against=f"{path}.against", **_ends(path)
+                sure(facts, "saving.row", path), facts, against=f"{path}.against", **_ends(path)
             ),
             facts.number(f"{path}.value"),
             _end(facts, f"{path}.low"),
@@ -184,7 +184,7 @@ def _saving(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | 
         ]
     if facts.has("saving.yearly"):
         inside.append(
-            tag("p", language.say(_sure(facts, "saving.yearly", "saving.yearly"), facts).html())
+            tag("p", language.say(sure(facts, "saving.yearly", "saving.yearly"), facts).html())
         )
     if facts.has("saving.payback_months"):
         inside.append(tag("p", language.say("saving.payback", facts).html()))
@@ -251,121 +251,16 @@ def _samples(facts: Facts, language: Language, samples: Mapping[str, Array]) -> 
     return join(tag("p", language.say(f"samples.lead-{how}", facts).html()), *inside)
 
 
-def _method(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html:
-    said = [language.say("method.data", facts)]
-    if facts.has("data.split.why"):
-        said += [language.say("method.split", facts), language.message(facts, "data.split.why")]
-    if facts.has("bound"):
-        said.append(
-            language.say(
-                "method.proposed" if facts.get("bound.proposed") else "method.given", facts
-            )
-        )
-        said += [language.message(facts, path) for path in facts.places("bound.why")]
-    for needs in ("chosen.promise", "chosen.fallback_share", "comparison", "saving", "inference"):
-        if facts.get(needs) not in (None, []):
-            said.append(language.say(f"method.{needs.rpartition('.')[2]}", facts))
-    if facts.has("inference.low_ms"):
-        said.append(language.say("method.inference-range", facts))
-    said += [language.message(facts, path) for path in facts.places("notes")]
-    said.append(language.say("method.machine", facts))
-    checks = [
-        tag(
-            "li",
-            tag(
-                "b",
-                language.word(f"check.{facts.text(f'{path}.status')}"),
-                class_=_STATUS[facts.text(f"{path}.status")],
-            ),
-            language.word("word.colon"),
-            language.message(facts, path).html(),
-        )
-        for path in facts.places("data.checks")
-    ]
-    return join(
-        _list(said),
-        tag("h3", language.word("method.checks")) if checks else None,
-        tag("ul", *checks) if checks else None,
-    )
-
-
-_STATUS = {"ok": "go", "warn": "care", "stop": "stop"}
-
-
-def _assumptions(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html | None:
-    said = [language.message(facts, path) for path in facts.places("saving.assumptions")]
-    if facts.has("inference.how"):
-        said.append(language.message(facts, "inference.how"))
-    if not facts.has("chosen"):
-        return None
-    return _list(
-        [*said, *(language.say(f"assume.{name}", facts) for name in ("alike", "split", "rest"))]
-    )
-
-
-def _redo(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html:
-    entries: list[Html] = []
-    for path in facts.places("redo"):
-        command = language.part(facts, f"{path}.command", "command")
-        what = language.word(f"redo.{facts.text(f'{path}.figure')}")
-        entries += [tag("dt", what), tag("dd", tag("code", Said((command,)).html()))]
-    return join(
-        tag("p", language.word("redo.lead")),
-        tag("dl", *entries, class_="redo"),
-        tag("p", language.word("redo.digits")),
-    )
-
-
-def _explain(facts: Facts, language: Language, _: Mapping[str, Array]) -> Html:
-    inside = [
-        tag("p", language.word(f"explain.{name}"))
-        for name in ("rate", "distortion", "trade", "learned", "promise", "decide")
-    ]
-    lines = [name for name, needs in _TO_COPY.items() if all(facts.has(path) for path in needs)]
-    if lines:
-        inside.append(tag("h3", language.word("copy.title")))
-    for name in lines:
-        key = f"copy.{name}"
-        said = language.say(_sure(facts, key, "saving.yearly") if name == "money" else key, facts)
-        inside.append(
-            tag(
-                "blockquote",
-                tag("p", said.html(), id=f"copy-{name}"),
-                tag(
-                    "button",
-                    language.word("copy.button"),
-                    type="button",
-                    hidden=True,
-                    data_copy=f"copy-{name}",
-                    data_done=language.word("copy.done"),
-                ),
-            )
-        )
-    return join(*inside)
-
-
-_TO_COPY = {
-    "bytes": ("chosen.saved", "bound.metric"),
-    "money": ("saving.yearly",),
-    "task": ("task.chosen_score",),
-    "promise": ("chosen.promise",),
-    "next": ("chosen",),
-}
-
 SECTIONS: dict[str, Section] = {
     "curve": _curve,
     "saving": _saving,
     "task": _task,
     "samples": _samples,
-    "method": _method,
-    "assumptions": _assumptions,
-    "redo": _redo,
-    "explain": _explain,
+    "method": closing.method,
+    "assumptions": closing.assumptions,
+    "redo": closing.redo,
+    "explain": closing.explain,
 }
-
-
-def _list(said: Sequence[Said]) -> Html | None:
-    return tag("ul", *(tag("li", s.html()) for s in said)) if said else None
 
 
 def _table(

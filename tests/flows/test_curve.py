@@ -45,6 +45,7 @@ def test_pages_are_written_and_not_over_others(
     rows = list(csv.DictReader((out / "curve.csv").read_text().splitlines()))
     assert len(rows) == len(json.loads((out / "curve.json").read_text())["points"]) == 10
     assert (out / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (out / "curve.svg").read_bytes()[:500]
     assert cli(["curve", str(series_run), "-o", str(out), "--no-classical"]) == 1
     assert "exists" in capsys.readouterr().err
 

@@ -251,6 +251,11 @@ def test_the_command(ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(["savings", str(ledger), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["saving"]["currency"] == "MB"
     assert run(["savings", str(ledger), "--png", "x.png"]) == 2
+    for name, start in (("s.png", b"\x89PNG"), ("s.svg", b"<?xml")):
+        assert run(["savings", str(ledger), "--plot", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).read_bytes().startswith(start)
+    assert run(["savings", str(ledger), "--plot", str(tmp_path / "s.pdf")]) == 2
+    assert "expected: a name in .png or .svg" in capsys.readouterr().err
     assert run(["savings", str(tmp_path / "none")]) == 1
     (tmp_path / "t.toml").write_text('name = "t"\n')
     assert run(["savings", str(ledger), "--tariff", str(tmp_path / "t.toml")]) == 2

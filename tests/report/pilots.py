@@ -86,8 +86,7 @@ def digits() -> tuple[Pilot, Arrays]:
         "created": "2026-11-27",
         "seed": 0,
         "machine": {
-            "name": "intel-xeon-2-cores",
-            "cpu": "Intel Xeon",
+            "processor": "x86_64",
             "cores": 2,
             "python": "3.11",
             "rdedge": "0.1.0",
@@ -348,7 +347,7 @@ def hostile() -> tuple[Pilot, Arrays]:
         p["setting"] = HOSTILE[(i + 1) % len(HOSTILE)]
     pilot["data"]["path"] = HOSTILE[1]
     pilot["task"]["name"] = HOSTILE[4]
-    pilot["machine"]["cpu"] = HOSTILE[3]
+    pilot["machine"]["processor"] = HOSTILE[3]
     pilot["saving"]["tariff"]["name"] = HOSTILE[0]
     pilot["saving"]["currency"] = HOSTILE[0]
     pilot["redo"][0]["command"] = f"rdedge pilot '{HOSTILE[0]}' {HOSTILE[2]}"

@@ -310,6 +310,15 @@ def test_what_was_not_made_is_not_shown():
     assert "<svg" not in page
 
 
+def test_what_to_say_in_a_meeting_is_true():
+    pilot, arrays = ALL["do-not"]()
+    pilot["saving"]["yearly"]["value"] = -12.0
+    ids = re.findall(r'<p id="copy-(\w+)"', report_html(pilot, arrays).decode())
+    assert ids == ["bytes", "task", "promise", "instead"]
+    ids = re.findall(r'<p id="copy-(\w+)"', report_html(*digits()).decode())
+    assert ids == ["bytes", "money", "task", "promise", "next"]
+
+
 def test_markup_is_escaped_unless_it_is_markup():
     assert tag("p", "<b>", title="\"'<>&") == ('<p title="&quot;&#x27;&lt;&gt;&amp;">&lt;b&gt;</p>')
     assert tag("p", tag("b", "x"), None, hidden=True, lang=None) == "<p hidden><b>x</b></p>"
