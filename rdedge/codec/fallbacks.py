@@ -52,8 +52,11 @@ class FallbackCodec(Protocol):
     def finest(self, levels: Array) -> int:
         """Of levels (n,) the one that errs least."""
 
+    def takes(self, x: Array, level: int) -> bool:
+        """Whether samples x (n, *shape) can all be coded at this level."""
+
     def encode(self, x: Array, level: int) -> bytes:
-        """A run of samples (n, *shape) -> its bytes."""
+        """A run of samples (n, *shape), which it takes -> its bytes."""
 
     def decode(self, data: bytes, count: int, shape: tuple[int, ...], level: int) -> Array:
         """Undo encode. Raises a FormatError for anything else."""
@@ -76,6 +79,9 @@ class Lossless:
 
     def finest(self, levels: Array) -> int:
         return 0
+
+    def takes(self, x: Array, level: int) -> bool:
+        return True
 
     def levels(self, x: Array, keeps: Keeps, start: int = 0) -> Array:
         # Its values are those of the source, so there is nothing to measure.
@@ -126,7 +132,8 @@ class Pictures:
     def __init__(self, name: str, spec: SampleSpec) -> None:
         self.name, self.exact = name, name == PNG
         self._grey = spec.shape[2] == 1
-        self._usual = 50
+        # The last quality that kept a bound; None before the first search.
+        self._usual: int | None = None
 
     def require(self) -> None:
         self._codec()
@@ -161,11 +168,17 @@ class Pictures:
                 min(frames.guessed_bits(one.tobytes()), frames.guessed_bits(other.tobytes()))
                 for one, other in zip(x, steps, strict=True)
             )
+        if self._usual is None:
+            # Nothing is known of the quality that the bound asks for: it is searched once.
+            return 0.0
         # Near the last quality that kept the bound, since neighbours are alike.
         return _OF_PROBE * 8.0 * sum(len(self._file(image, self._usual)) for image in x)
 
     def finest(self, levels: Array) -> int:
         return int(levels.max())
+
+    def takes(self, x: Array, level: int) -> bool:
+        return True
 
     def levels(self, x: Array, keeps: Keeps, start: int = 0) -> Array:
         if not self._codec().fits(x.shape[1:3] if self._grey else x.shape[1:]):
@@ -176,7 +189,8 @@ class Pictures:
 
     def _quality(self, image: Array, which: Array, keeps: Keeps) -> int:
         """The lowest quality that keeps the bound, by bisection from the last one; -1 for none."""
-        fails, holds, at = -1, _BEST_QUALITY + 1, self._usual
+        fails, holds = -1, _BEST_QUALITY + 1
+        at = _BEST_QUALITY // 2 if self._usual is None else self._usual
         stride = 8
         while holds - fails > 1:
             again = self._image(self._file(image, at), image.shape)

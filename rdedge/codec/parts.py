@@ -73,6 +73,8 @@ class Parts:
         # Of one sample the level was found by measuring.
         if codec.exact or len(some) == 1:
             return True
+        if not codec.takes(self.filled[start:stop], level):
+            return False
         x_hat = codec.decode(self.coded(c, level, start, stop), len(some), some.shape[1:], level)
         return bool(self.measure.keeps(self.measure.exactly(some, x_hat)).all())
 

@@ -145,6 +145,12 @@ class Steps:
         kept: Array = fine & keeps(which, self.values(indices, eighths))
         return kept
 
+    def takes(self, x: Array, level: int) -> bool:
+        """Whether all of x (n, *shape) have indices at this level: the step of a quiet sample may be
+        too fine for the values of a loud one.
+        """
+        return bool(self.indices(x, np.full(len(x), eighths_of(level)))[1].all())
+
     def encode(self, x: Array, level: int) -> bytes:
         """x: (n, *shape), all with indices at this level -> the bytes of their run."""
         indices, fine = self.indices(x, np.full(len(x), eighths_of(level)))

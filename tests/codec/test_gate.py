@@ -17,6 +17,10 @@ from rdedge import metrics
 from rdedge.bundle.bundle import Bundle
 from rdedge.bundle.fallback import Fallback
 from rdedge.codec import Decoder, Encoder
+from rdedge.codec.choice import Pick
+from rdedge.codec.fallbacks import Fallbacks
+from rdedge.codec.parts import Parts
+from rdedge.codec.steps import level_of
 from rdedge.errors import BundleError, ConfigError, MissingError, ShapeError, ValueRangeError
 from rdedge.format.constants import Stream
 from rdedge.format.measured import read_measured
@@ -104,6 +108,33 @@ def test_one_hard_sample_leaves_its_neighbours_alone(windows: Promise) -> None:
     packet = windows.holds(x)
     fallbacks = [run for run in packet.runs if run.codec != LEARNED]
     assert [run.count for run in fallbacks] == [1]
+
+
+def test_a_step_too_fine_for_one_sample_is_not_taken_for_all(windows: Promise) -> None:
+    """Together samples take the finest step of all: too fine for the values of a loud one."""
+    fallbacks = Fallbacks(windows.manifest)
+    (c,) = [k for k, codec in enumerate(fallbacks.codecs) if codec.name == "steps"]
+    steps = fallbacks.codecs[c]
+    x = np.zeros((2, *windows.manifest.sample.shape), np.float32)
+    x[1] = np.float32(2.0**49) * np.float32(windows.manifest.fallbacks[c].steps).min()
+    coarse, fine = level_of(0), level_of(-80)
+    assert steps.takes(x, coarse)
+    assert not steps.takes(x, fine)
+    gate = windows.encoder._gate
+    assert gate is not None
+    parts = Parts(fallbacks, gate.measure, x, x)
+    assert parts.alone(np.array([fine, coarse]), c) is None
+    picks = [Pick(c + 1, 0)] * 2
+    levels = np.full((2, len(fallbacks.codecs)), coarse)
+    levels[0, c] = fine
+    assert [pick.level for pick in parts.merged(picks, levels)] == [fine, coarse]
+
+
+def test_the_first_picture_is_searched_not_guessed(images: Promise) -> None:
+    """A guess at some quality says nothing of the one that a bound far below it asks for."""
+    promise = Promise(with_bound(images.encoder.bundle, Bound("psnr", 21.0)))
+    rng = np.random.default_rng(3)
+    promise.holds(odd(promise.manifest.sample, int(rng.integers(1 << 30)), "noise", 1, (90, 80, 1)))
 
 
 def test_a_bound_below_the_datas_precision_is_kept_without_loss(series_bundle: Bundle) -> None:
