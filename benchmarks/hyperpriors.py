@@ -1,16 +1,18 @@
-"""CompressAI's factorised and mean-scale hyperprior models, trained as long as rdedge's.
+"""CompressAI's factorised and mean-scale hyperprior models, in the minutes that rdedge may take.
 
-    python benchmarks/hyperpriors.py [--data DIR] [--machine NAME] [--minutes M] [--only CASE]
+    python benchmarks/hyperpriors.py [--data DIR] [--machine NAME] [--minutes M] [--only NETWORK]
 
-Magnetic tiles, grey, the split, crops and flips of quality.py: 128 x 128 pixels, whole pictures to
-judge. Writes results/hyperpriors-MACHINE.csv, replacing the rows of the cases that ran. Minutes are
-of processor time on one core, what fits tables and contexts after training included in train_s.
+Magnetic tiles, grey, split and flipped as `rdedge train` does for quality.py, in crops of 128 x 128
+pixels; whole held-out pictures to judge. Writes results/hyperpriors-MACHINE.csv, replacing the rows
+of the cases that ran. Minutes are of the processor, on one core. rdedge's own figures on the same
+split stand in the CSVs of contexts.py and quality.py, the classical codecs' in quality.py's.
 
 factorised: J. Balle et al., arXiv 1802.01436; mean-scale: D. Minnen et al., arXiv 1809.02736;
 both as compressai.models has them, one channel in place of three. Adam from 1e-3, falling as a
 cosine; rate + multiplier x squared error, the multiplier moved by what validation tiles err, as
-rdedge moves its own. Bytes are what compress() returns, and 4 for the sides of the picture; errors
-are of what decompress() returns from them, rounded. rdedge's are packets, whole frames included.
+rdedge moves its own. early: what the multiplier is taken times in the first two fifths, where it
+does not move. Bytes are what compress() returns, and 4 for the sides of a picture; errors are of
+what decompress() makes of them, rounded.
 
 other_floats: pictures, of those judged, that come out wrong where the decoder's convolutions are
 another library's (oneDNN off) than the encoder's, and come out of its own alike. Interpreter:
@@ -21,9 +23,7 @@ from __future__ import annotations
 
 import argparse
 import math
-import tempfile
 import time
-import types
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +32,6 @@ from coding import machine_name
 from kept import replace_rows
 from torch import Tensor, nn
 
-from rdedge.host import train as trains
-from rdedge.host import training
 from rdedge.host.datasets import AS_IT_COMES, Parts, divide, held_out_apart, load
 from rdedge.host.feeds import Feed
 from rdedge.host.options import TrainingOptions
@@ -53,6 +51,7 @@ FIELDS = (
     "kind",
     "bytes",
     "train_s",
+    "early",
     "steps",
     "parameters",
     "encoder_macs_per_pixel",
@@ -71,6 +70,8 @@ NETWORKS = {
 }
 BOUNDS = {30.6: 0.005, 33.0: 0.011}
 _BATCH, _LEARNING_RATE, _LOOK = 4, 1e-3, 100
+# The share of training after which the multiplier moves.
+_AIMING = 0.4
 
 
 def main() -> None:
@@ -78,20 +79,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--machine", default=machine_name())
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--only", action="append", help="a network, or conv2d-nano; several times")
+    parser.add_argument("--only", action="append", choices=NETWORKS, help="several times")
+    parser.add_argument("--early", type=float, default=8.0)
     parser.add_argument("--bound", action="append", type=float, help="of 30.6 and 33.0")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for bound in options.bound or BOUNDS:
-        for name in options.only or (*NETWORKS, "conv2d-nano"):
-            train = _rdedge if name == "conv2d-nano" else _compressai
-            rows = train(name, bound, options)
-            for row in rows:
-                row |= {"set": "magtile", "bound": bound, "machine": options.machine}
-                row["case"] = f"magtile-{bound:g}-{row['codec']}-{options.minutes:g}"
-                print({k: v for k, v in row.items() if v != ""}, flush=True)
-                path = RESULTS / f"hyperpriors-{options.machine}.csv"
-                replace_rows(path, FIELDS, row["case"], [row])
+        for name in options.only or NETWORKS:
+            row = _row(name, bound, options)
+            print(row, flush=True)
+            path = RESULTS / f"hyperpriors-{options.machine}.csv"
+            replace_rows(path, FIELDS, row["case"], [row])
 
 
 def parts_of(data: Path) -> Parts:
@@ -100,70 +98,6 @@ def parts_of(data: Path) -> Parts:
     split = Split.of(dataset.count, 0, "image").between(dataset.starts)
     apart = held_out_apart(data / "magtile/test", None, dataset, AS_IT_COMES)
     return divide(dataset, split, apart, None)
-
-
-def _rdedge(name: str, bound: float, options: argparse.Namespace) -> list[dict]:
-    """Both that train measures: conv2d, and the linear transform that it started from."""
-    # Minutes of the processor, not of a wall clock: this may share its core.
-    training.time = types.SimpleNamespace(monotonic=time.process_time)
-    started, seconds, pairs = time.process_time(), [0.0], []
-    better = trains._better
-
-    def watched(trainer, parts):
-        """What is measured of each, and when."""
-        seconds[0] = time.process_time()
-        evaluate = trains.evaluate
-
-        def one(model, *rest, **named):
-            began = time.process_time()
-            card, entropy = evaluate(model, *rest, **named)
-            pairs.append((model, card, time.process_time() - began))
-            return card, entropy
-
-        trains.evaluate = one
-        try:
-            return better(trainer, parts)
-        finally:
-            trains.evaluate = evaluate
-
-    trains._better = watched
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            trains.train(
-                options.data / "magtile/train",
-                held_out_data=options.data / "magtile/test",
-                group=GROUP,
-                metric="psnr",
-                max_distortion=bound,
-                model="conv2d",
-                size="nano",
-                minutes=options.minutes,
-                output=Path(folder) / "run",
-                force=True,
-            )
-    finally:
-        trains._better = better
-    rows = []
-    for model, card, spent in pairs:
-        config, linear = model.config, model.config.kind == "linear"
-        area = config._patches * config.patch**2
-        fitted = spent if linear else spent + seconds[0] - started
-        rows.append(
-            dict.fromkeys(FIELDS, "")
-            | {
-                "codec": "rdedge-linear" if linear else "rdedge-conv2d-nano",
-                "psnr": f"{card['distortion']:.3f}",
-                "bits_per_pixel": f"{card['bits_per_element']['value']:.5g}",
-                "kind": card["bits_per_element"]["kind"],
-                "bytes": card["packet_bytes"],
-                "train_s": f"{fitted:.0f}",
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "encoder_macs_per_pixel": round(config.encoder_macs / area),
-                "decoder_macs_per_pixel": round(config.decoder_macs / area),
-                "version": f"torch {torch.__version__}",
-            }
-        )
-    return rows
 
 
 def network(name: str) -> nn.Module:
@@ -177,37 +111,39 @@ def network(name: str) -> nn.Module:
     return net
 
 
-def _compressai(name: str, bound: float, options: argparse.Namespace) -> list[dict]:
+def _row(name: str, bound: float, options: argparse.Namespace) -> dict[str, object]:
     import compressai
 
     torch.manual_seed(0)
     parts, net = parts_of(options.data), network(name)
     began = time.process_time()
-    steps = _fit(net, parts, bound, options.minutes * 60.0)
+    steps = _fit(net, parts, bound, options.minutes * 60.0, options.early)
     seconds = time.process_time() - began
     found = judge(net, parts.held_out)
     encoder, decoder = macs_per_pixel(net)
-    return [
-        dict.fromkeys(FIELDS, "")
-        | {
-            "codec": f"compressai-{name}",
-            "psnr": f"{found['psnr']:.3f}",
-            "bits_per_pixel": f"{found['bits_per_pixel']:.5g}",
-            "kind": "actual",
-            "bytes": found["bytes"],
-            "train_s": f"{seconds:.0f}",
-            "steps": steps,
-            "parameters": sum(p.numel() for p in net.parameters()),
-            "encoder_macs_per_pixel": encoder,
-            "decoder_macs_per_pixel": decoder,
-            "encode_ms_per_picture": f"{found['encode_ms']:.1f}",
-            "other_floats": found["other_floats"],
-            "version": f"compressai {compressai.__version__}, torch {torch.__version__}",
-        }
-    ]
+    return {
+        "case": f"magtile-{bound:g}-{name}-{options.minutes:g}",
+        "set": "magtile",
+        "codec": f"compressai {name}",
+        "bound": bound,
+        "psnr": f"{found['psnr']:.3f}",
+        "bits_per_pixel": f"{found['bits_per_pixel']:.5g}",
+        "kind": "actual",
+        "bytes": found["bytes"],
+        "train_s": f"{seconds:.0f}",
+        "early": f"{options.early:g}",
+        "steps": steps,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "encoder_macs_per_pixel": encoder,
+        "decoder_macs_per_pixel": decoder,
+        "encode_ms_per_picture": f"{found['encode_ms']:.1f}",
+        "other_floats": found["other_floats"],
+        "version": f"compressai {compressai.__version__}, torch {torch.__version__}",
+        "machine": options.machine,
+    }
 
 
-def _fit(net: nn.Module, parts: Parts, bound: float, seconds: float) -> int:
+def _fit(net: nn.Module, parts: Parts, bound: float, seconds: float, early: float) -> int:
     """Train for so many seconds of processor time. Returns the steps taken."""
     feed = Feed(parts.train, parts.spec, TrainingOptions(epochs=1), 128, torch.device("cpu"))
     chance = torch.Generator().manual_seed(0)
@@ -228,7 +164,8 @@ def _fit(net: nn.Module, parts: Parts, bound: float, seconds: float) -> int:
         bits = -sum(p.log2().sum() for p in out["likelihoods"].values()) / x.numel()
         error = 255.0**2 * (out["x_hat"] - x).square().mean()
         adam.zero_grad()
-        (bits + multiplier * error).backward()
+        # At first the picture: what is to be cheap has to be there.
+        (bits + multiplier * (1.0 if done > _AIMING else early) * error).backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         adam.step()
         step += 1
@@ -239,7 +176,7 @@ def _fit(net: nn.Module, parts: Parts, bound: float, seconds: float) -> int:
                 errors = [float(((net(a)["x_hat"].clamp(0, 1) - a) ** 2).mean()) for a in aims]
             net.train()
             missed = 255.0**2 * float(np.mean(errors)) / target
-            if done > 0.4:
+            if done > _AIMING:
                 multiplier *= min(1.25, max(0.8, missed**0.7))
             print(f"{step}: {done:.0%} {float(bits):.4f} bits {missed:.3f} {multiplier:.5f}")
     return step

@@ -2,10 +2,11 @@
 
     python benchmarks/rates.py [--data DIR] [--machine NAME] [--only SET] [--keep DIR]
 
-`linear`, a bundle with eight levels trained for each bound of a set; held-out samples through
-packets, at every level. Writes results/rates-MACHINE.csv, replacing the rows of the sets that ran:
-for each bundle and each bound, its bytes where its mean squared error is that of the bundle which
-was trained for the bound, and ratio: to the bytes of that one, at the step that it was trained for.
+`linear`, trained for each bound of a set; bundles with eight levels, over 2.5 octaves of steps (as
+recipes have them) or 4; held-out samples through packets, at every level. Writes
+results/rates-MACHINE.csv, replacing the rows of the sets that ran: for each bundle and each bound,
+its bytes where its mean squared error is that of the bundle which was trained for the bound, and
+ratio: to the bytes of that one, at the step that it was trained for. Empty: beyond its levels.
 
 Two neighbouring levels meet the error together: of the packets, in an order that chance gives, the
 first are of the one and the others of the other; these are the bytes. smooth_ratio: of a line
@@ -16,6 +17,7 @@ between them would need. Runs are kept in --keep and not trained again where the
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +28,10 @@ from kept import replace_rows
 from picture_yardsticks import read
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.bundle.recipe import Gate
 from rdedge.codec import Decoder, Encoder
 from rdedge.host.export import export
+from rdedge.host.levels import ladder
 from rdedge.host.train import train
 
 HERE = Path(__file__).parent
@@ -40,6 +44,7 @@ FIELDS = (
     "metric",
     "per_packet",
     "levels",
+    "octaves",
     "mse",
     "bytes_trained_for_it",
     "bytes",
@@ -48,7 +53,12 @@ FIELDS = (
     "machine",
 )
 BOUNDS = {"magtile": (29.0, 30.6, 33.0), "etth1": (0.0055, 0.011, 0.022)}
-LEVELS, OCTAVES = 8, "octaves = 2.5"
+LEVELS = 8
+# What each set's bundle was trained for, and the octaves that its levels are spread over.
+TRIED = {
+    "magtile": ((30.6, 2.5), (33.0, 4.0)),
+    "etth1": ((0.0055, 2.5), (0.011, 2.5), (0.022, 2.5), (0.0055, 4.0)),
+}
 
 
 def main() -> None:
@@ -71,10 +81,15 @@ def _rows(name: str, data: Path, folder: Path) -> list[dict]:
     bundles = {bound: _bundle(place, bound, folder) for bound in BOUNDS[name]}
     rows = []
     for per_packet in packings:
-        found = {bound: _levels(b, held_out, per_packet) for bound, b in bundles.items()}
-        for trained_for, (sizes, squares) in found.items():
-            for bound, (best, least) in found.items():
-                wanted = least[0].sum()
+        alone = {
+            bound: [v[0] for v in _levels(_laddered(b, 2.5), held_out, per_packet, 1)]
+            for bound, b in bundles.items()
+        }
+        for trained_for, octaves in TRIED[name]:
+            found = _laddered(bundles[trained_for], octaves)
+            sizes, squares = _levels(found, held_out, per_packet, LEVELS)
+            for bound, (best, least) in alone.items():
+                wanted, total = least.sum(), best.sum()
                 mixed = _mixed(sizes, squares, wanted)
                 smooth = _smooth(sizes.sum(axis=1), squares.sum(axis=1), wanted)
                 row = {
@@ -84,11 +99,12 @@ def _rows(name: str, data: Path, folder: Path) -> list[dict]:
                     "metric": place["metric"],
                     "per_packet": per_packet,
                     "levels": len(sizes),
+                    "octaves": octaves,
                     "mse": f"{wanted / sum(x.size for x in held_out):.6g}",
-                    "bytes_trained_for_it": int(best[0].sum()),
+                    "bytes_trained_for_it": int(total),
                     "bytes": mixed or "",
-                    "ratio": f"{mixed / best[0].sum():.4f}" if mixed else "",
-                    "smooth_ratio": f"{smooth / best[0].sum():.4f}" if mixed else "",
+                    "ratio": f"{mixed / total:.4f}" if mixed else "",
+                    "smooth_ratio": f"{smooth / total:.4f}" if mixed else "",
                 }
                 print(row, flush=True)
                 rows.append(row)
@@ -123,16 +139,19 @@ def _bundle(place: dict, bound: float, folder: Path) -> Bundle:
     if not (run / "scorecard.json").exists():
         card = train(**place, model="linear", max_distortion=bound, output=run, force=True)
         print(bound, card["packet_bytes"], card["distortion"], flush=True)
-    recipe = folder / "levels.toml"
-    usual = (HERE.parent / "export/default.toml").read_text()
-    recipe.write_text(
-        usual.replace("levels = 32", f"levels = {LEVELS}").replace("octaves = 2.5", OCTAVES)
-    )
-    return export(run, folder / f"{bound:g}.rdb", recipe=str(recipe), force=True)
+    place_of = folder / f"{bound:g}.rdb"
+    return Bundle.of(place_of) if place_of.exists() else export(run, place_of)
+
+
+def _laddered(bundle: Bundle, octaves: float) -> Bundle:
+    """The same with eight levels over so many octaves."""
+    steps = ladder(bundle.manifest.levels[0].step, Gate(levels=LEVELS, octaves=octaves))
+    manifest = dataclasses.replace(bundle.manifest, levels=steps)
+    return Bundle.make(manifest, dict(bundle.members))
 
 
 def _levels(
-    bundle: Bundle, samples: list[np.ndarray], per_packet: int
+    bundle: Bundle, samples: list[np.ndarray], per_packet: int, levels: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bytes and summed squared errors of each level and packet: (levels, packets) each; the level
     that was trained for comes first.
@@ -141,7 +160,7 @@ def _levels(
     parts = [
         np.concatenate(samples[i : i + per_packet]) for i in range(0, len(samples), per_packet)
     ]
-    sizes = np.empty((len(bundle.manifest.levels), len(parts)), np.int64)
+    sizes = np.empty((levels, len(parts)), np.int64)
     squares = np.empty(sizes.shape)
     for level in range(len(sizes)):
         for i, x in enumerate(parts):
