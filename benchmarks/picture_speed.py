@@ -110,14 +110,26 @@ def mosaic(data: Path, side: int = 640, piece: int = 128) -> np.ndarray:
 
 
 def _nearest(codec, ladder_name: str, x: np.ndarray, wanted: float):
-    """Of the ladders of that name the setting whose squared error is nearest: it, bytes, error."""
-    found = []
+    """Of the ladder of that name the setting whose squared error is nearest: it, bytes, error."""
     ladders = [one for one in codec.ladders() if ladder_name in one.settings[0].text]
-    for setting in ladders[0].settings[:: max(1, len(ladders[0].settings) // 100)]:
-        data = codec.encode(x, setting).data
-        back = codec.decode(data, x.shape, str(x.dtype)).astype(float)
-        found.append((setting, data, float(np.square(back - x).mean())))
-    return min(found, key=lambda one: abs(one[2] - wanted))
+    settings, found = ladders[0].settings, {}
+
+    def error(at: int) -> float:
+        if at not in found:
+            data = codec.encode(x, settings[at]).data
+            back = codec.decode(data, x.shape, str(x.dtype)).astype(float)
+            found[at] = (settings[at], data, float(np.square(back - x).mean()))
+        return found[at][2]
+
+    low, high = 0, len(settings) - 1
+    falls = error(high) < error(low)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (error(middle) > wanted) == falls:
+            low = middle
+        else:
+            high = middle
+    return min(found.values(), key=lambda one: abs(one[2] - wanted))
 
 
 def _row(codec: str, data: bytes, error: float) -> dict[str, object]:
