@@ -10,9 +10,8 @@ split stand in the CSVs of contexts.py and quality.py, the classical codecs' in 
 factorised: J. Balle et al., arXiv 1802.01436; mean-scale: D. Minnen et al., arXiv 1809.02736;
 both as compressai.models has them, one channel in place of three. Adam from 1e-3, falling as a
 cosine; rate + multiplier x squared error, the multiplier moved by what validation tiles err, as
-rdedge moves its own. early: what the multiplier is taken times in the first two fifths, where it
-does not move. Bytes are what compress() returns, and 4 for the sides of a picture; errors are of
-what decompress() makes of them, rounded.
+rdedge moves its own. Bytes are what compress() returns, and 4 for the sides of a picture;
+errors are of what decompress() makes of them, rounded.
 
 other_floats: pictures, of those judged, that come out wrong where the decoder's convolutions are
 another library's (oneDNN off) than the encoder's, and come out of its own alike. Interpreter:
@@ -51,7 +50,6 @@ FIELDS = (
     "kind",
     "bytes",
     "train_s",
-    "early",
     "steps",
     "parameters",
     "encoder_macs_per_pixel",
@@ -80,7 +78,6 @@ def main() -> None:
     parser.add_argument("--machine", default=machine_name())
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--only", action="append", choices=NETWORKS, help="several times")
-    parser.add_argument("--early", type=float, default=8.0)
     parser.add_argument("--bound", action="append", type=float, help="of 30.6 and 33.0")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -117,7 +114,7 @@ def _row(name: str, bound: float, options: argparse.Namespace) -> dict[str, obje
     torch.manual_seed(0)
     parts, net = parts_of(options.data), network(name)
     began = time.process_time()
-    steps = _fit(net, parts, bound, options.minutes * 60.0, options.early)
+    steps = _fit(net, parts, bound, options.minutes * 60.0)
     seconds = time.process_time() - began
     found = judge(net, parts.held_out)
     encoder, decoder = macs_per_pixel(net)
@@ -131,7 +128,6 @@ def _row(name: str, bound: float, options: argparse.Namespace) -> dict[str, obje
         "kind": "actual",
         "bytes": found["bytes"],
         "train_s": f"{seconds:.0f}",
-        "early": f"{options.early:g}",
         "steps": steps,
         "parameters": sum(p.numel() for p in net.parameters()),
         "encoder_macs_per_pixel": encoder,
@@ -143,7 +139,7 @@ def _row(name: str, bound: float, options: argparse.Namespace) -> dict[str, obje
     }
 
 
-def _fit(net: nn.Module, parts: Parts, bound: float, seconds: float, early: float) -> int:
+def _fit(net: nn.Module, parts: Parts, bound: float, seconds: float) -> int:
     """Train for so many seconds of processor time. Returns the steps taken."""
     feed = Feed(parts.train, parts.spec, TrainingOptions(epochs=1), 128, torch.device("cpu"))
     chance = torch.Generator().manual_seed(0)
@@ -164,8 +160,7 @@ def _fit(net: nn.Module, parts: Parts, bound: float, seconds: float, early: floa
         bits = -sum(p.log2().sum() for p in out["likelihoods"].values()) / x.numel()
         error = 255.0**2 * (out["x_hat"] - x).square().mean()
         adam.zero_grad()
-        # At first the picture: what is to be cheap has to be there.
-        (bits + multiplier * (1.0 if done > _AIMING else early) * error).backward()
+        (bits + multiplier * error).backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         adam.step()
         step += 1
