@@ -2,22 +2,19 @@
 
     python benchmarks/rates.py [--data DIR] [--machine NAME] [--only SET] [--keep DIR]
 
-`linear`, trained for each bound of a set; bundles with eight levels, over 2.5 octaves of steps (as
-recipes have them) or 4; held-out samples through packets, at every level. Writes
-results/rates-MACHINE.csv, replacing the rows of the sets that ran: for each bundle and each bound,
-its bytes where its mean squared error is that of the bundle which was trained for the bound, and
-ratio: to the bytes of that one, at the step that it was trained for. Empty: beyond its levels.
-
-Two neighbouring levels meet the error together: of the packets, in an order that chance gives, the
-first are of the one and the others of the other; these are the bytes. smooth_ratio: of a line
-through the logarithms of the two levels' bytes and errors instead, an estimate of what a level just
-between them would need. Runs are kept in --keep and not trained again where they are there.
+`linear`, trained for each bound of a set; then one of these bundles with eight levels, some of them
+such that they reach the distortions of the others, as each model's own step was set on held-out
+data. Held-out samples through packets, the byte that names a level included. Writes
+results/rates-MACHINE.csv, replacing the rows of the sets that ran. ratio: bytes to those of the
+model that was trained for the bound, at its own step; mse, mse_trained_for_it: of each. Runs are
+kept in --keep and not trained again where they are there.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +25,7 @@ from kept import replace_rows
 from picture_yardsticks import read
 
 from rdedge.bundle.bundle import Bundle
+from rdedge.bundle.manifest import Level
 from rdedge.bundle.recipe import Gate
 from rdedge.codec import Decoder, Encoder
 from rdedge.host.export import export
@@ -44,21 +42,18 @@ FIELDS = (
     "metric",
     "per_packet",
     "levels",
-    "octaves",
+    "step_octaves",
+    "mse_trained_for_it",
     "mse",
     "bytes_trained_for_it",
     "bytes",
     "ratio",
-    "smooth_ratio",
     "machine",
 )
 BOUNDS = {"magtile": (29.0, 30.6, 33.0), "etth1": (0.0055, 0.011, 0.022)}
 LEVELS = 8
-# What each set's bundle was trained for, and the octaves that its levels are spread over.
-TRIED = {
-    "magtile": ((30.6, 2.5), (33.0, 4.0)),
-    "etth1": ((0.0055, 2.5), (0.011, 2.5), (0.022, 2.5), (0.0055, 4.0)),
-}
+# A step is right where the error is nearer than this to what it has to be; after so many tries.
+_NEAR, _TRIES = 0.002, 6
 
 
 def main() -> None:
@@ -79,32 +74,32 @@ def _rows(name: str, data: Path, folder: Path) -> list[dict]:
     folder.mkdir(parents=True, exist_ok=True)
     place, held_out, packings = _place(name, data, folder)
     bundles = {bound: _bundle(place, bound, folder) for bound in BOUNDS[name]}
+    elements = sum(x.size for x in held_out)
     rows = []
     for per_packet in packings:
-        alone = {
-            bound: [v[0] for v in _levels(_laddered(b, 2.5), held_out, per_packet, 1)]
-            for bound, b in bundles.items()
-        }
-        for trained_for, octaves in TRIED[name]:
-            found = _laddered(bundles[trained_for], octaves)
-            sizes, squares = _levels(found, held_out, per_packet, LEVELS)
-            for bound, (best, least) in alone.items():
-                wanted, total = least.sum(), best.sum()
-                mixed = _mixed(sizes, squares, wanted)
-                smooth = _smooth(sizes.sum(axis=1), squares.sum(axis=1), wanted)
+        packed = [
+            np.concatenate(held_out[i : i + per_packet])
+            for i in range(0, len(held_out), per_packet)
+        ]
+        alone = {bound: _sent(bundle, packed, 0) for bound, bundle in bundles.items()}
+        for trained_for, bundle in bundles.items():
+            for bound, (least, wanted) in alone.items():
+                if bound == trained_for:
+                    continue
+                octaves, size, squares = _at(bundle, packed, alone[trained_for][1], wanted)
                 row = {
                     "set": name,
                     "trained_for": trained_for,
                     "bound": bound,
                     "metric": place["metric"],
                     "per_packet": per_packet,
-                    "levels": len(sizes),
-                    "octaves": octaves,
-                    "mse": f"{wanted / sum(x.size for x in held_out):.6g}",
-                    "bytes_trained_for_it": int(total),
-                    "bytes": mixed or "",
-                    "ratio": f"{mixed / total:.4f}" if mixed else "",
-                    "smooth_ratio": f"{smooth / total:.4f}" if mixed else "",
+                    "levels": LEVELS,
+                    "step_octaves": f"{octaves:.3f}",
+                    "mse_trained_for_it": f"{wanted / elements:.6g}",
+                    "mse": f"{squares / elements:.6g}",
+                    "bytes_trained_for_it": least,
+                    "bytes": size,
+                    "ratio": f"{size / least:.4f}",
                 }
                 print(row, flush=True)
                 rows.append(row)
@@ -139,71 +134,41 @@ def _bundle(place: dict, bound: float, folder: Path) -> Bundle:
     if not (run / "scorecard.json").exists():
         card = train(**place, model="linear", max_distortion=bound, output=run, force=True)
         print(bound, card["packet_bytes"], card["distortion"], flush=True)
-    place_of = folder / f"{bound:g}.rdb"
-    return Bundle.of(place_of) if place_of.exists() else export(run, place_of)
+    made = folder / f"{bound:g}.rdb"
+    return Bundle.of(made) if made.exists() else export(run, made)
 
 
-def _laddered(bundle: Bundle, octaves: float) -> Bundle:
-    """The same with eight levels over so many octaves."""
-    steps = ladder(bundle.manifest.levels[0].step, Gate(levels=LEVELS, octaves=octaves))
-    manifest = dataclasses.replace(bundle.manifest, levels=steps)
-    return Bundle.make(manifest, dict(bundle.members))
-
-
-def _levels(
-    bundle: Bundle, samples: list[np.ndarray], per_packet: int, levels: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes and summed squared errors of each level and packet: (levels, packets) each; the level
-    that was trained for comes first.
+def _at(
+    bundle: Bundle, packed: list[np.ndarray], squares: float, wanted: float
+) -> tuple[float, int, float]:
+    """The octaves from the step that was trained for to that of a summed squared error, the bytes
+    there, and the error. squares: at the step that was trained for.
     """
+    own = bundle.manifest.levels[0].step
+    levels = list(ladder(own, Gate(levels=LEVELS)))
+    tried = [(0.0, math.log2(squares / wanted))]
+    octaves = -tried[0][1] / 1.5
+    for _ in range(_TRIES):
+        levels[1] = Level(float(np.float32(own * 2.0**octaves)))
+        manifest = dataclasses.replace(bundle.manifest, levels=tuple(levels))
+        size, squares = _sent(Bundle.make(manifest, dict(bundle.members)), packed, 1)
+        tried.append((octaves, math.log2(squares / wanted)))
+        if abs(tried[-1][1]) * math.log(2.0) < _NEAR:
+            break
+        (a, of_a), (b, of_b) = tried[-2:]
+        octaves = b - of_b * (b - a) / (of_b - of_a)
+    return tried[-1][0], size, squares
+
+
+def _sent(bundle: Bundle, packed: list[np.ndarray], level: int) -> tuple[int, float]:
+    """Bytes and summed squared errors of packets at a level."""
     encoder, decoder = Encoder(bundle), Decoder(bundle)
-    parts = [
-        np.concatenate(samples[i : i + per_packet]) for i in range(0, len(samples), per_packet)
-    ]
-    sizes = np.empty((levels, len(parts)), np.int64)
-    squares = np.empty(sizes.shape)
-    for level in range(len(sizes)):
-        for i, x in enumerate(parts):
-            packet = encoder.encode(x, level=level)
-            sizes[level, i] = len(packet)
-            squares[level, i] = np.square(decoder.decode(packet).astype(np.float64) - x).sum()
-    return sizes, squares
-
-
-def _around(squares: np.ndarray, wanted: float) -> tuple[int, int] | None:
-    """The levels just finer and just coarser than a summed error; None beyond the last."""
-    order = np.argsort(squares)
-    at = int(np.searchsorted(squares[order], wanted, side="right"))
-    if squares[order[at - 1]] == wanted and at:
-        return int(order[at - 1]), int(order[at - 1])
-    return (int(order[at - 1]), int(order[at])) if 0 < at < len(order) else None
-
-
-def _mixed(sizes: np.ndarray, squares: np.ndarray, wanted: float) -> int:
-    """Bytes where the first packets of some order are of the coarser level, as many as may be; 0
-    where no level is fine, or coarse, enough.
-    """
-    found = _around(squares.sum(axis=1), wanted)
-    if found is None:
-        return 0
-    finer, coarser = found
-    order = np.random.default_rng(0).permutation(sizes.shape[1])
-    total = squares[finer].sum() + np.cumsum(squares[coarser][order] - squares[finer][order])
-    within = np.flatnonzero(total <= wanted)
-    some = order[: within[-1] + 1] if within.size else order[:0]
-    return int(sizes[finer].sum() + (sizes[coarser][some] - sizes[finer][some]).sum())
-
-
-def _smooth(sizes: np.ndarray, squares: np.ndarray, wanted: float) -> float:
-    """By the line through the logarithms of both levels."""
-    found = _around(squares, wanted)
-    if found is None:
-        return 0.0
-    finer, coarser = found
-    if finer == coarser:
-        return float(sizes[finer])
-    share = np.log(wanted / squares[finer]) / np.log(squares[coarser] / squares[finer])
-    return float(sizes[finer] * (sizes[coarser] / sizes[finer]) ** share)
+    size, squares = 0, 0.0
+    for x in packed:
+        packet = encoder.encode(x, level=level)
+        size += len(packet)
+        squares += float(np.square(decoder.decode(packet).astype(np.float64) - x).sum())
+    return size, squares
 
 
 if __name__ == "__main__":
