@@ -6,8 +6,8 @@
 such that they reach the distortions of the others, as each model's own step was set on held-out
 data. Held-out samples through packets, the byte that names a level included. Writes
 results/rates-MACHINE.csv, replacing the rows of the sets that ran. ratio: bytes to those of the
-model that was trained for the bound, at its own step; mse, mse_trained_for_it: of each. Runs are
-kept in --keep and not trained again where they are there.
+model that was trained for the bound, at its own step; mse, mse_trained_for_it: of each; no
+bytes where no step brings them together. Runs are kept in --keep and not trained again where they are there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,28 +66,29 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in options.only or BOUNDS:
-        rows = _rows(name, options.data, options.keep / name)
-        rows = [row | {"machine": options.machine} for row in rows]
-        replace_rows(RESULTS / f"rates-{options.machine}.csv", FIELDS, name, rows)
+        rows = []
+        for row in _rows(name, options.data, options.keep / name):
+            rows.append(row | {"machine": options.machine})
+            replace_rows(RESULTS / f"rates-{options.machine}.csv", FIELDS, name, rows)
 
 
-def _rows(name: str, data: Path, folder: Path) -> list[dict]:
+def _rows(name: str, data: Path, folder: Path) -> Iterator[dict]:
     folder.mkdir(parents=True, exist_ok=True)
     place, held_out, packings = _place(name, data, folder)
     bundles = {bound: _bundle(place, bound, folder) for bound in BOUNDS[name]}
     elements = sum(x.size for x in held_out)
-    rows = []
     for per_packet in packings:
         packed = [
             np.concatenate(held_out[i : i + per_packet])
             for i in range(0, len(held_out), per_packet)
         ]
         alone = {bound: _sent(bundle, packed, 0) for bound, bundle in bundles.items()}
-        for trained_for, bundle in bundles.items():
+        for trained_for, bundle in reversed(bundles.items()):
             for bound, (least, wanted) in alone.items():
                 if bound == trained_for:
                     continue
                 octaves, size, squares = _at(bundle, packed, alone[trained_for][1], wanted)
+                there = abs(squares / wanted - 1.0) < 2 * _NEAR
                 row = {
                     "set": name,
                     "trained_for": trained_for,
@@ -98,12 +100,11 @@ def _rows(name: str, data: Path, folder: Path) -> list[dict]:
                     "mse_trained_for_it": f"{wanted / elements:.6g}",
                     "mse": f"{squares / elements:.6g}",
                     "bytes_trained_for_it": least,
-                    "bytes": size,
-                    "ratio": f"{size / least:.4f}",
+                    "bytes": size if there else "",
+                    "ratio": f"{size / least:.4f}" if there else "",
                 }
                 print(row, flush=True)
-                rows.append(row)
-    return rows
+                yield row
 
 
 def _place(name: str, data: Path, folder: Path) -> tuple[dict, list[np.ndarray], tuple[int, ...]]:
@@ -156,7 +157,9 @@ def _at(
         if abs(tried[-1][1]) * math.log(2.0) < _NEAR:
             break
         (a, of_a), (b, of_b) = tried[-2:]
-        octaves = b - of_b * (b - a) / (of_b - of_a)
+        # The error grows with the step, but for what chance does to it.
+        slope = max((of_b - of_a) / (b - a), 0.3)
+        octaves = b - min(max(of_b / slope, -1.0), 1.0)
     return tried[-1][0], size, squares
 
 
