@@ -7,7 +7,8 @@ such that they reach the distortions of the others, as each model's own step was
 data. Held-out samples through packets, the byte that names a level included. Writes
 results/rates-MACHINE.csv, replacing the rows of the sets that ran. ratio: bytes to those of the
 model that was trained for the bound, at its own step; mse, mse_trained_for_it: of each; no
-bytes where no step brings them together. Runs are kept in --keep and not trained again where they are there.
+bytes where no step brings them together. Runs are kept in --keep and not trained again where they
+are there.
 """
 
 from __future__ import annotations
