@@ -146,8 +146,8 @@ class Steps:
         return kept
 
     def takes(self, x: Array, level: int) -> bool:
-        """Whether all of x (n, *shape) have indices at this level: the step of a quiet sample may be
-        too fine for the values of a loud one.
+        """Whether all of x (n, *shape) have indices at this level: a quiet sample's step may be too
+        fine for the values of a loud one.
         """
         return bool(self.indices(x, np.full(len(x), eighths_of(level)))[1].all())
 
