@@ -3,7 +3,7 @@
     python benchmarks/adversarial.py [--machine NAME] [--share SHARE] [--only CASE]
 
 Trains small bundles of vectors, series and pictures on data that comes with the package, and sends
-some 100,000 samples through them with gate = always: noise of every loudness, constants, extremes of the
+99,232 samples through them with gate = always: noise of every loudness, constants, extremes of the
 dtype, single spikes, subnormals, steps, and real samples turned over. Judged by another decoder:
 symbols by the NumPy coder, the graph by onnx's own reference evaluator in NumPy. Beside the bytes,
 those of the bundle's last fallback (zstd) for the same samples, each alone and as it came.
