@@ -111,7 +111,7 @@ def train_contexts(
     elif trellis is not None:
         # What moves its state has no mean.
         tapped[:] = False
-    of_means = means_of(layout) if layout.linked else np.zeros(0, np.int64)
+    of_means = means_of(layout)
     tapped[of_means] = False
     if tapped.any():
         taps = fit_taps(symbols, tapped)
@@ -129,11 +129,7 @@ def start_contexts(layout: Layout, train: Latents, step: float) -> Contexts:
     """
     rows = rows_of([y[:: -(-sum(map(len, train.y)) // _SOME_ROWS)] for y in train.y])
     symbols = symbols_of(rows, 2.0 * step, NEAREST, layout.quantisers)
-    blank = _blank(
-        _spans(layout, symbols, train.y[0].ndim > 2),
-        (),
-        means_of(layout) if layout.linked else np.zeros(0, np.int64),
-    )
+    blank = _blank(_spans(layout, symbols, train.y[0].ndim > 2), (), means_of(layout))
     size = np.sqrt(np.square(rows / step, dtype=np.float64).mean(axis=0))
     wide = (np.log2(size + 2.0**NARROWEST) - NARROWEST) * WIDTHS
     levels = np.stack([wide, np.ones_like(wide), np.full_like(wide, -LEAST_ZERO * ZEROS)])

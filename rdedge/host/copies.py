@@ -114,5 +114,9 @@ def _gained(layout: Layout, y: Array, rng: np.random.Generator, length: int = 1)
 
 
 def means_of(layout: Layout) -> Array:
-    """The latents that are means of windows: the first of each group."""
+    """The latents that follow those of the window before, its means: the first of each group, of a
+    layout that is linked.
+    """
+    if not layout.linked:
+        return np.zeros(0, np.int64)
     return np.cumsum([0, *(len(group.bands) for group in layout.groups[:-1])])
