@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from rdedge.cli.pipes import binary, say
+from rdedge.cli.pipes import binary, say, written_to
 
 
 @click.command("compress")
@@ -96,7 +96,7 @@ def command(
     from rdedge.codec.encoder import Encoder
     from rdedge.codec.files import DEFAULT_BATCH, compress
     from rdedge.data import sources
-    from rdedge.data.files import refuse_existing, write_aside
+    from rdedge.data.files import refuse_existing
     from rdedge.report.text import size
 
     account = account_of(ledger, device, stream, instead, instead_share)
@@ -132,13 +132,11 @@ def command(
         found = sources.read_all(paths, skipped, key=key, spec=encoder.spec, options=options)
 
     watch = None if account is None else account.of(encoder)
-    with contextlib.nullcontext() if account is None else account.metered():
-        if output == "-":
-            written, total = compress(encoder, found, binary(sys.stdout), batch, watch)
-            sys.stdout.flush()
-        else:
-            with write_aside(Path(output), force=force) as aside:
-                written, total = compress(encoder, found, aside, batch, watch)
+    with (
+        contextlib.nullcontext() if account is None else account.metered(),
+        written_to(output, force=force) as file,
+    ):
+        written, total = compress(encoder, found, file, batch, watch)
     if not quiet:
         raw = sum(one.raw_bytes for one in written)
         seconds = sum(one.encode_seconds for one in written)

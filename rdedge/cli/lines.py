@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rdedge.bundle.lines import LineBundle
-from rdedge.cli.pipes import binary, say
+from rdedge.cli.pipes import binary, say, written_to
 
 if TYPE_CHECKING:
     from rdedge.flows.record import Account
@@ -83,7 +83,7 @@ def compress(
     from rdedge.codec.line_files import DEFAULT_BATCH
     from rdedge.codec.line_files import compress as compress_logs
     from rdedge.codec.lines import LineEncoder
-    from rdedge.data.files import refuse_existing, write_aside
+    from rdedge.data.files import refuse_existing
     from rdedge.data.lines import LineSource, read_all
     from rdedge.report.text import size
 
@@ -102,13 +102,11 @@ def compress(
         found = read_all([Path(name) for name in inputs])
     verified = options["gate"] != "never"
     watch = None if account is None else partial(account.lines, bundle.manifest, verified)
-    with contextlib.nullcontext() if account is None else account.metered():
-        if output == "-":
-            written, total = compress_logs(encoder, found, binary(sys.stdout), batch, watch)
-            sys.stdout.flush()
-        else:
-            with write_aside(Path(output), force=force) as aside:
-                written, total = compress_logs(encoder, found, aside, batch, watch)
+    with (
+        contextlib.nullcontext() if account is None else account.metered(),
+        written_to(output, force=force) as file,
+    ):
+        written, total = compress_logs(encoder, found, file, batch, watch)
     if not options["quiet"]:
         raw = sum(one.raw_bytes for one in written)
         seconds = sum(one.encode_seconds for one in written)

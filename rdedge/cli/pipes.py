@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -16,6 +19,19 @@ def binary(stream: Any) -> IO[bytes]:
         raise SourceError("the pipe is closed", expected="an open standard input and output")
     buffer: IO[bytes] = stream.buffer
     return buffer
+
+
+@contextlib.contextmanager
+def written_to(output: str, *, force: bool) -> Iterator[IO[bytes]]:
+    """What a command writes to: stdout for "-", else a file that has its name once it is whole."""
+    from rdedge.data.files import write_aside
+
+    if output == "-":
+        yield binary(sys.stdout)
+        sys.stdout.flush()
+        return
+    with write_aside(Path(output), force=force) as file:
+        yield file
 
 
 def say(text: str) -> None:
