@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # What the environment was made from; it is made again when one of these changes.
 STAMP := $(VENV)/.installed
-INPUTS := pyproject.toml setup.py constraints.txt rdedge/coding/rans.c rdedge/coding/rans.h rdedge/coding/dot.h rdedge/coding/spread.h rdedge/coding/context.c rdedge/coding/palette.c rdedge/coding/selection.c rdedge/coding/prediction.c rdedge/coding/quantiser.c rdedge/coding/trellis.c rdedge/format/crc32c.c
+INPUTS := pyproject.toml setup.py constraints.txt rdedge/coding/rans.c rdedge/coding/rans.h rdedge/coding/dot.h rdedge/coding/spread.h rdedge/coding/context.c rdedge/coding/counts.c rdedge/coding/palette.c rdedge/coding/selection.c rdedge/coding/prediction.c rdedge/coding/quantiser.c rdedge/coding/trellis.c rdedge/format/crc32c.c
 
 .PHONY: demo test long check lint aarch64 clean
 

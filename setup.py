@@ -30,6 +30,7 @@ SOURCES = [
     "rdedge/coding/quantiser.c",
     "rdedge/coding/trellis.c",
     "rdedge/coding/context.c",
+    "rdedge/coding/counts.c",
     "rdedge/coding/palette.c",
     "rdedge/format/crc32c.c",
 ]

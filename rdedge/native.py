@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Library", "describe", "library"]
 
-ABI = 9
+ABI = 10
 NAME = {"win32": "_native.dll", "darwin": "_native.dylib"}.get(sys.platform, "_native.so")
 
 _pointer = ctypes.c_void_p
@@ -62,6 +62,8 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
         None,
         [*[_pointer] * 6, ctypes.c_double, *[_pointer] * 4],
     ),
+    "rdedge_counts_tables": (_int64, [*[_pointer] * 2, _int64, *[_pointer] * 4]),
+    "rdedge_counts_decode": (None, [*[_pointer] * 2, *[_int64] * 2, *[_pointer] * 3]),
     "rdedge_palette_prepare": (None, [_pointer] * 2),
     "rdedge_palette_tables": (_int64, [_pointer] * 7),
     "rdedge_palette_decode": (None, [_pointer] * 10),
@@ -111,6 +113,8 @@ class Library:
         self.context_tables = loaded.rdedge_context_tables
         self.context_decode = loaded.rdedge_context_decode
         self.context_quantise = loaded.rdedge_context_quantise
+        self.counts_tables = loaded.rdedge_counts_tables
+        self.counts_decode = loaded.rdedge_counts_decode
         self.palette_prepare = loaded.rdedge_palette_prepare
         self.palette_tables = loaded.rdedge_palette_tables
         self.palette_decode = loaded.rdedge_palette_decode

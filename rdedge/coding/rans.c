@@ -21,7 +21,7 @@
 #define LIKELY(condition) (condition)
 #endif
 
-#define ABI 9
+#define ABI 10
 #define LOWER ((uint64_t)1 << 31)
 #define UPPER ((uint64_t)1 << 63)
 #define LANES_MAX 4096
