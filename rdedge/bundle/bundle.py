@@ -17,6 +17,7 @@ from rdedge.bundle import archive
 from rdedge.bundle import signature as signatures
 from rdedge.bundle.manifest import SERVER_MEMBERS, Level, Manifest, Member, identity_of, sha256
 from rdedge.coding.context import Contexts
+from rdedge.coding.counts import Counts
 from rdedge.coding.means import Moving
 from rdedge.coding.palette import Palette
 from rdedge.coding.quantiser import SCALED
@@ -36,6 +37,7 @@ MEMBERS = (
     "selection.bin",
     "contexts.bin",
     "palette.bin",
+    "counts.bin",
     "profile.json",
     "recipe.json",
     "scorecard.json",
@@ -45,7 +47,7 @@ MEMBERS = (
     "reference/outputs.npy",
 )
 # A bundle may be without.
-OPTIONAL = ("contexts.bin", "palette.bin")
+OPTIONAL = ("contexts.bin", "palette.bin", "counts.bin")
 # Of a bundle of lines (lines.py), and only there.
 DICTIONARY = "dictionary.bin"
 _SIGNATURE_BYTES = signatures.KEY_BYTES + signatures.SIGNATURE_BYTES
@@ -145,6 +147,7 @@ class Bundle:
             )
         bundle._check_contexts()
         bundle._check_palette()
+        bundle._check_counts()
         return bundle
 
     def _check_contexts(self) -> None:
@@ -197,6 +200,25 @@ class Bundle:
             )
         try:
             palette.refuse_tables(self.tables)
+        except FormatError as error:
+            raise BundleError(str(error)) from error
+
+    def _check_counts(self) -> None:
+        counts, manifest = self.counts, self.manifest
+        if counts is None:
+            return
+        if (
+            manifest.sample.kind != "series"
+            or self.contexts is not None
+            or self.selection.fixed is None
+        ):
+            raise BundleError(
+                f"counts.bin in a bundle of {manifest.sample.kind} samples",
+                expected="series, no contexts and no group with classes",
+            )
+        try:
+            counts.refuse_tables(self.tables)
+            counts.refuse_latents(manifest.latents)
         except FormatError as error:
             raise BundleError(str(error)) from error
 
@@ -272,6 +294,17 @@ class Bundle:
             return Palette.from_bytes(data)
         except FormatError as error:
             raise BundleError(f"palette.bin is damaged: {error}") from error
+
+    @cached_property
+    def counts(self) -> Counts | None:
+        """What selects tables of values that repeat themselves; None for all others."""
+        data = self.members.get("counts.bin")
+        if data is None:
+            return None
+        try:
+            return Counts.from_bytes(data)
+        except FormatError as error:
+            raise BundleError(f"counts.bin is damaged: {error}") from error
 
     @cached_property
     def scorecard(self) -> dict[str, Any]:

@@ -336,7 +336,7 @@ def identity_of(manifest: Manifest) -> str:
     """The codec identity: SHA-256, in hex, over all that decoding depends on. A device's part and
     the whole bundle have the same: the manifest of either lists the members of the whole.
     """
-    named = {"contexts": "contexts.bin", "palette": "palette.bin"}
+    named = {"contexts": "contexts.bin", "palette": "palette.bin", "counts": "counts.bin"}
     optional = {
         key: manifest.members[name].sha256
         for key, name in named.items()

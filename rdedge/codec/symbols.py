@@ -11,6 +11,8 @@ from rdedge.bundle.bundle import Bundle
 from rdedge.coding import quantiser, trellis
 from rdedge.coding.context import Contexts
 from rdedge.coding.context_model import ContextModel
+from rdedge.coding.counts import Counts
+from rdedge.coding.counts_model import CountsModel
 from rdedge.coding.means import Moving
 from rdedge.coding.palette import Palette
 from rdedge.coding.palette_model import PaletteModel
@@ -48,6 +50,7 @@ class SymbolCodec:
         trellis: Trellis | None = None,
         palette: Palette | None = None,
         first: float | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self.key = key
         self.latents = selection.latents
@@ -70,11 +73,15 @@ class SymbolCodec:
             moving = None if trellis is None else Moving(trellis, self.free)
             self.contexts = ContextModel(contexts, index, tables, self.numpy, moving)
         self.trellis = trellis
-        self.linked = contexts is not None and contexts.linked
+        # Whether what a sample costs hangs on those before it in its packet.
+        self.linked = counts is not None or (contexts is not None and contexts.linked)
         self.first = first
         self.palette: PaletteModel | None = None
         if palette is not None:
             self.palette = PaletteModel(palette, tables, numpy=self.numpy)
+        self.counts: CountsModel | None = None
+        if counts is not None:
+            self.counts = CountsModel(counts, tables, self.latents, numpy=self.numpy)
 
     @staticmethod
     def of(bundle: Bundle, backend: Backend | None = None) -> SymbolCodec:
@@ -90,6 +97,7 @@ class SymbolCodec:
             manifest.trellis,
             bundle.palette,
             manifest.levels[0].step,
+            bundle.counts,
         )
 
     def pack(
@@ -127,6 +135,8 @@ class SymbolCodec:
         """
         if self.palette is not None:
             return self.palette.select(symbols, self.palette.size(grid))
+        if self.counts is not None:
+            return self.counts.select(symbols)[:2]
         if self.contexts is not None:
             known = self._lowered
             if known and known[1] == grid and np.array_equal(known[0], symbols):
@@ -247,6 +257,8 @@ class SymbolCodec:
                 raise FormatError("the packet has escapes", expected="none: pixels have no others")
             size = self.palette.size(grid)
             symbols = self.palette.decode(self.coder, latents, packet.lanes, samples, size)
+        elif self.counts is not None:
+            symbols = self.counts.decode(self.coder, latents, escapes, packet.lanes, samples)
         elif self.contexts is not None:
             # Before there is memory for them.
             least = rows * self.contexts.least
@@ -288,6 +300,10 @@ class SymbolCodec:
             spent = self.palette.costs(symbols.reshape(-1), self.palette.size(grid))
             of_pixels: Array = spent.reshape(len(symbols), -1).sum(axis=1) * 2.0**-COST_BITS
             return of_pixels
+        if self.counts is not None:
+            of_values = self.counts.costs(symbols.reshape(-1), alone)
+            each: Array = of_values.reshape(len(symbols), -1).sum(axis=1)
+            return each
         if self.contexts is not None:
             flat, known = symbols.reshape(-1), self._lowered
             rows = self._rows(flat.size // (self.latents * math.prod(grid)), grid, alone)

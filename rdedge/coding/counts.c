@@ -131,7 +131,7 @@ EXPORT int64_t rdedge_counts_tables(const Counts *c, Channel *channels, int64_t 
             }
             if (entry == n) {
                 index[done] = OUTSIDE;
-                decisions[done++] = (int32_t)(value < 0 ? value : value - n);
+                decisions[done++] = (int32_t)(uint32_t)(uint64_t)value;
             }
             *taken++ = (int32_t)(done - start);
             learn(c, channels + which, &next, entry);
@@ -170,7 +170,7 @@ EXPORT void rdedge_counts_decode(const Counts *c, Channel *channels, int64_t sam
                 if (entry == n) {
                     table = OUTSIDE;
                     rdedge_rans_decode_some(decoding, &chosen, 1, &answer);
-                    value = answer < 0 ? answer : (int64_t)answer + n;
+                    value = answer;
                 }
                 learn(c, channels + which, &next, entry);
                 *symbols++ = (int32_t)(uint32_t)(uint64_t)(value + c->minimum);

@@ -30,7 +30,6 @@ PREDICTORS = 2 + ORDERS
 PRIOR_MIN = 64
 # In all: rows of frequencies.
 FREQUENCIES_MAX = 1 << 17
-MINIMUM_MAX = 1 << 30
 # Tables of decisions, by how likely a yes is: eight to an octave on either side of a half.
 LEVELS = 256
 OUTSIDE = LEVELS
@@ -66,7 +65,7 @@ class Counts:
 
     @property
     def symbols(self) -> int:
-        """n."""
+        """How many symbols are told apart: n."""
         return int(self.frequencies.shape[2]) - 1
 
     @property
@@ -106,7 +105,7 @@ class Counts:
             yield f"{self.frequencies.size} frequencies"
         if self.frequencies.min() < 1 or (self.frequencies.sum(axis=2) != TOTAL).any():
             yield f"frequencies that do not add up to {TOTAL}"
-        if abs(self.minimum) > MINIMUM_MAX:
+        if not -(1 << 31) <= self.minimum <= (1 << 31) - SYMBOLS_MAX:
             yield f"a first symbol of {self.minimum}"
         if len(self.lags) > LAGS_MAX or any(not 1 <= lag <= REACH for lag in self.lags):
             yield f"the lags {self.lags}"
@@ -154,9 +153,7 @@ class Counts:
         frequencies = np.array(varints(channels * (n + 2) * (n + 1)), np.int64)
         if at != len(data):
             raise FormatError(f"counts: {len(data) - at} bytes follow", expected="0")
-        return Counts(
-            minimum, tuple(lags), priors, frequencies.reshape(channels, n + 2, n + 1)
-        )
+        return Counts(minimum, tuple(lags), priors, frequencies.reshape(channels, n + 2, n + 1))
 
 
 def level_of(yes: Int64s) -> Int64s:
@@ -170,9 +167,7 @@ def level_of(yes: Int64s) -> Int64s:
 
 
 def decision_tables() -> Tables:
-    """The tables that suit: of each level the mean over what is likely so, and of what is outside
-    above and below at even odds.
-    """
+    """The tables that suit: of each level the mean over what is likely so, and one that escapes."""
     yes = np.arange(1, TOTAL, dtype=np.int64)
     levels = level_of(yes)
     sums = np.bincount(levels, yes, LEVELS)
@@ -180,5 +175,5 @@ def decision_tables() -> Tables:
     # Levels that no likelihood has take their place's.
     means = np.rint(sums / counts).astype(np.int64).clip(1, TOTAL - 2)
     weights = [np.array([TOTAL - 1 - k, k, 1], np.uint16) for k in means.tolist()]
-    weights.append(np.array([TOTAL // 2, TOTAL // 2], np.uint16))
+    weights.append(np.array([1, TOTAL - 1], np.uint16))
     return Tables(np.zeros(LEVELS + 1, np.int64), tuple(weights))

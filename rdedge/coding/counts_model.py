@@ -10,13 +10,10 @@ from rdedge.coding.counts import LAGS_MAX, PREDICTORS, Counts
 from rdedge.coding.counts_numpy import NumpyCounts
 from rdedge.coding.rans import Coder
 from rdedge.coding.tables import COST_BITS, Tables
-from rdedge.errors import ValueRangeError
 from rdedge.native import Library
 
 __all__ = ["CountsModel"]
 
-# Beyond this a symbol less the first one may be no int32.
-_MOST = (1 << 30) - 1
 _CHANNEL = np.dtype(
     [("entries", "<u8"), ("known", "<i8"), ("weights", "<u8", PREDICTORS + LAGS_MAX)]
 )
@@ -30,9 +27,7 @@ class CountsModel:
     in C. Raises FormatError for tables or latents that do not suit it.
     """
 
-    def __init__(
-        self, counts: Counts, tables: Tables, latents: int, numpy: bool = False
-    ) -> None:
+    def __init__(self, counts: Counts, tables: Tables, latents: int, numpy: bool = False) -> None:
         counts.refuse_tables(tables)
         counts.refuse_latents(latents)
         self.counts, self.tables = counts, tables
@@ -47,13 +42,8 @@ class CountsModel:
         """Symbols of samples, (n,) int32 -> decisions in the order in which they are coded, int32,
         the table of each, uint16, and how many each symbol takes, (n,) int32.
 
-        alone: as if each sample had a packet of its own. Raises ValueRangeError for a symbol beyond
-        2^30 - 1.
+        alone: as if each sample had a packet of its own.
         """
-        if symbols.size and not -_MOST <= symbols.min() <= symbols.max() <= _MOST:
-            raise ValueRangeError(
-                f"symbols from {symbols.min()} to {symbols.max()}", expected=f"at most {_MOST}"
-            )
         shaped = np.ascontiguousarray(symbols).reshape(-1, self.counts.channels, self.times)
         decisions, index, taken = (self._native or self._numpy).select(shaped, alone)
         return decisions, index, taken.reshape(-1)

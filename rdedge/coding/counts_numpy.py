@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +108,7 @@ class NumpyCounts:
                     taken[s, c, t] = min(place + 1, n) + (entry == n)
                     if entry == n:
                         index.append(OUTSIDE)
-                        decided.append(value if value < 0 else value - n)
+                        decided.append(_wrapped(value))
                     state[c].learn(entry, predicted)
         return np.array(decided, np.int32), np.array(index, np.uint16), taken
 
@@ -131,15 +131,37 @@ class NumpyCounts:
                     value = entry
                     if entry == n:
                         value = yield from _asked(OUTSIDE)
-                        value += n * (value >= 0)
                     state[c].learn(entry, predicted)
-                    symbols[s, c, t] = np.int64(value + self.counts.minimum).astype(np.int32)
+                    symbols[s, c, t] = _wrapped(value + self.counts.minimum)
+
+    def used(self, symbols: Int32s) -> NDArray[np.float64]:
+        """What each predictor has weighed where symbols (samples, C, T) came, each sample alone,
+        what it said of them included; (E,), added up.
+        """
+        total = np.zeros(self.counts.predictors)
+        n = self.counts.symbols
+        for sample in symbols:
+            state = self._channels(symbols.shape[2])
+            for channel, values in zip(state, sample.tolist(), strict=True):
+                for value in values:
+                    inside = 0 <= value - self.counts.minimum < n
+                    entry = value - self.counts.minimum if inside else n
+                    predicted = channel.predicted()
+                    did = channel.weights * predicted[:, entry]
+                    total += did / did.sum()
+                    channel.learn(entry, predicted)
+        return total
 
     def _channels(self, room: int) -> list[_Channel]:
         return [_Channel(self.counts, c, room) for c in range(self.counts.channels)]
 
 
-def _asked(table: int) -> Iterator[Step]:
+def _wrapped(value: int) -> int:
+    """Modulo 2^32, as an int32."""
+    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def _asked(table: int) -> Generator[Step, None, int]:
     """One decision with this table; its answer is what the generator returns."""
     seen: list[Int32s] = []
 

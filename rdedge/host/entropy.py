@@ -14,12 +14,14 @@ import numpy as np
 from rdedge import metrics
 from rdedge.codec.symbols import SymbolCodec
 from rdedge.coding.context import Contexts
+from rdedge.coding.counts import Counts
 from rdedge.coding.palette import Palette
 from rdedge.coding.selection import Selection
 from rdedge.coding.tables import Tables
 from rdedge.coding.trellis import EIGHT, Trellis
 from rdedge.host.classes import Layout
 from rdedge.host.contexts import fit_bank, start_contexts, train_contexts, unnamed
+from rdedge.host.counts import counts_suit, fit_counts
 from rdedge.host.fit import (
     NEAREST,
     Latents,
@@ -63,6 +65,7 @@ class Entropy:
     rate_weight: float = 0.0
     trellis: Trellis | None = None
     palette: Palette | None = None
+    counts: Counts | None = None
 
     def codec(self) -> SymbolCodec:
         """Of no bundle yet."""
@@ -73,6 +76,7 @@ class Entropy:
             contexts=self.contexts,
             trellis=self.trellis,
             palette=self.palette,
+            counts=self.counts,
         )
 
     @property
@@ -80,12 +84,14 @@ class Entropy:
         """What chooses a latent's table."""
         if self.palette is not None:
             return "palette"
+        if self.counts is not None:
+            return "counts"
         return "classes" if self.contexts is None else "contexts"
 
     @property
     def trained(self) -> bool:
-        """Whether more than counts was learned, so that it stays with the run."""
-        return self.contexts is not None or self.palette is not None
+        """Whether more than frequencies was learned, so that it stays with the run."""
+        return not (self.contexts is None and self.palette is None and self.counts is None)
 
     @property
     def how(self) -> Rounding:
@@ -166,7 +172,12 @@ def choose_entropy(
         bits = tried.bits(validation, fitted[0])
         if bits < least:
             best, least, step = tried, bits, fitted[0]
-    if best.contexts is None:
+    if counts_suit(layout) and quantiser != "lowered":
+        tried = _with_counts(layout, train, step)
+        fitted = fit_step(validation, bound, scale, tried.how, near=True, start=step)
+        if fitted is not None and tried.bits(validation, fitted[0]) < least:
+            best, step = tried, fitted[0]
+    if not best.trained:
         return best
     # What validation samples have decided they may teach too.
     return recounted(layout, best, train.joined(validation), step)
@@ -188,20 +199,8 @@ def layout_of(model: Model) -> Layout:
 
 
 def recounted(layout: Layout, entropy: Entropy, train: Latents, step: float) -> Entropy:
-    """The same contexts, their tables counted on training latents as it quantises them at this
-    step; several times over, for the tables say how latents are quantised.
-    """
-    assert entropy.contexts is not None
-    weight, trellis = entropy.rate_weight, entropy.trellis
-    for _ in range(1 if trellis is None else _COUNTS):
-        again = _counted(layout, entropy.contexts, train, step, entropy.how, trellis)
-        entropy = replace(again, rate_weight=weight)
-    return entropy
-
-
-def _with_trellis(layout: Layout, train: Latents, step: float) -> Entropy:
-    """Contexts of what a trellis makes of training latents at this step: of what it makes with
-    tables by place alone, and again of what it makes with those, which is worth half a percent.
+    """The same contexts or counts, counted on training latents as it quantises them at this step;
+    several times over with a trellis, for the tables say how latents are quantised.
     """
     start = start_contexts(layout, train, step)
     found = _counted(layout, start, train, 2.0 * step, NEAREST, EIGHT)
@@ -234,6 +233,7 @@ def coded_entropy(
     FormatError.
     """
     contexts, palette = members.get("contexts.bin"), members.get("palette.bin")
+    counts = members.get("counts.bin")
     return Entropy(
         Selection.from_bytes(members["selection.bin"]),
         Tables.from_bytes(members["tables.bin"]),
@@ -242,6 +242,7 @@ def coded_entropy(
         rate_weight,
         None if trellis is None else Trellis.of(trellis),
         None if palette is None else Palette.from_bytes(palette),
+        None if counts is None else Counts.from_bytes(counts),
     )
 
 
@@ -255,4 +256,6 @@ def members_of(entropy: Entropy) -> dict[str, bytes]:
         found["contexts.bin"] = entropy.contexts.to_bytes()
     if entropy.palette is not None:
         found["palette.bin"] = entropy.palette.to_bytes()
+    if entropy.counts is not None:
+        found["counts.bin"] = entropy.counts.to_bytes()
     return found

@@ -155,7 +155,7 @@ def evaluate(
         entropy = fit_entropy(model, train, validation, 1.0, NEAREST)
         fitted = fit_step(latents, bound, scale, NEAREST, near)
     step = 1.0 / 64 if fitted is None else fitted[0]
-    if entropy.contexts is None:
+    if not entropy.trained:
         entropy = fit_entropy(model, train, validation, step, entropy.rounding)
     crossed = cross_fit(latents, bound, scale, entropy.how, near)
     card = _card(model, parts, bound, scale, entropy, latents, step, fitted is not None, crossed)

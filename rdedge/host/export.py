@@ -221,10 +221,10 @@ class Draft:
         return found
 
     def _refitted(self, made: Bundle) -> Entropy | None:
-        """Contexts with their tables counted on what the encoder of this bundle gives; None where
-        classes select tables.
+        """Contexts or counts, counted on what the encoder of this bundle gives; None where classes
+        select tables.
         """
-        if self.entropy is None or self.entropy.contexts is None:
+        if self.entropy is None or self.entropy.palette is not None:
             return None
         encoder, _ = coders(made)
         layout, parts = layout_of(self.model), self.basis.parts
@@ -297,7 +297,7 @@ class Draft:
 
 
 def _entropy_of(folder: RunFolder, card: dict[str, Any]) -> Entropy | None:
-    """What selects tables by contexts, where the run has that. Raises ValueError."""
+    """What selects tables by what is decoded before, where the run has that. Raises ValueError."""
     weight = float(card.get("rate_weight", 0.0))
     if not 0 <= weight <= MAX_RATE_WEIGHT:
         raise ValueError(f"its rate_weight is {weight}")

@@ -40,8 +40,8 @@ from rdedge.host.options import State
 from rdedge.host.training import Progress, Trainer
 
 _TENSORS, _STATE = "checkpoint.safetensors", "checkpoint.json"
-# Where contexts or a palette select tables: they are trained, so they belong to the run.
-ENTROPY = ("tables.bin", "selection.bin", "contexts.bin", "palette.bin")
+# Where contexts, a palette or counts select tables: they are trained, so they belong to the run.
+ENTROPY = ("tables.bin", "selection.bin", "contexts.bin", "palette.bin", "counts.bin")
 _OF_ENTROPY = ENTROPY[:2]
 
 
