@@ -74,8 +74,8 @@ def _frequencies(entries: Array, n: int) -> Array:
     after = np.zeros((n + 1, n + 1))
     np.add.at(after, (entries[:, :-1].ravel(), entries[:, 1:].ravel()), 1.0)
     after += _SMOOTHING * in_all
-    found: Array = np.array([integer_frequencies(row) for row in [in_all, *after]])
-    return found
+    rows: list[Array] = [integer_frequencies(row) for row in np.vstack([in_all, after])]
+    return np.stack(rows)
 
 
 def _in_all(shares: Array) -> Array:

@@ -144,9 +144,11 @@ def choose_entropy(
     rounding, step, bits = fit_rounding(classes, validation, bound, scale, near=near)
     best = fit_entropy(model, train, validation, step, rounding)
     layout = layout_of(model)
-    least = np.inf
+    if not np.isfinite(bits):
+        return best
+    least, asked = np.inf, quantiser != "auto"
     weights: tuple[float, ...] = _TRELLIS_WEIGHTS if quantiser == "trellis" else _WEIGHTS
-    if quantiser == "auto":
+    if not asked:
         least = bits
         # In the time domain all latents are alike: half as many do.
         if sum(y.size for y in train.y) * (1 + layout.timed) < _LEAST_SYMBOLS:
@@ -157,26 +159,23 @@ def choose_entropy(
         elif train.y[0].ndim == 2:
             # Not of images, whose rows lie in a grid: there taps save more.
             quantiser, weights = "trellis", _TRELLIS_WEIGHTS
-    if quantiser == "rounded" or not np.isfinite(bits):
-        return best
+    tries: list[Entropy] = []
     if quantiser == "trellis":
         layout = layout.unbound(_follow(layout, train))
         first, step = _with_trellis(layout, train, _TRELLIS_STEP * step), _TRELLIS_STEP * step
-    else:
+        tries = [replace(first, rate_weight=weight) for weight in weights]
+    elif quantiser != "rounded":
         first = _counted(layout, train_contexts(layout, train, step, rounding), train, step, _START)
-    for weight in weights:
-        tried = replace(first, rate_weight=weight)
+        tries = [replace(first, rate_weight=weight) for weight in weights]
+    if not asked and counts_suit(layout):
+        tries.append(_with_counts(layout, train, step))
+    for tried in tries:
         fitted = fit_step(validation, bound, scale, tried.how, near=True, start=step)
         if fitted is None:
             continue
         bits = tried.bits(validation, fitted[0])
         if bits < least:
             best, least, step = tried, bits, fitted[0]
-    if counts_suit(layout) and quantiser != "lowered":
-        tried = _with_counts(layout, train, step)
-        fitted = fit_step(validation, bound, scale, tried.how, near=True, start=step)
-        if fitted is not None and tried.bits(validation, fitted[0]) < least:
-            best, step = tried, fitted[0]
     if not best.trained:
         return best
     # What validation samples have decided they may teach too.
@@ -201,6 +200,26 @@ def layout_of(model: Model) -> Layout:
 def recounted(layout: Layout, entropy: Entropy, train: Latents, step: float) -> Entropy:
     """The same contexts or counts, counted on training latents as it quantises them at this step;
     several times over with a trellis, for the tables say how latents are quantised.
+    """
+    if entropy.counts is not None:
+        return _with_counts(layout, train, step)
+    assert entropy.contexts is not None
+    weight, trellis = entropy.rate_weight, entropy.trellis
+    for _ in range(1 if trellis is None else _COUNTS):
+        again = _counted(layout, entropy.contexts, train, step, entropy.how, trellis)
+        entropy = replace(again, rate_weight=weight)
+    return entropy
+
+
+def _with_counts(layout: Layout, train: Latents, step: float) -> Entropy:
+    """Counts, for values to the nearest: they are as good on what they gather around."""
+    selection, tables, counts = fit_counts(layout, rows_of(train.symbols(step, NEAREST)))
+    return Entropy(selection, tables, counts=counts)
+
+
+def _with_trellis(layout: Layout, train: Latents, step: float) -> Entropy:
+    """Contexts of what a trellis makes of training latents at this step: of what it makes with
+    tables by place alone, and again of what it makes with those, which is worth half a percent.
     """
     start = start_contexts(layout, train, step)
     found = _counted(layout, start, train, 2.0 * step, NEAREST, EIGHT)
