@@ -16,7 +16,7 @@ from rdedge.host.spans import lag_of
 from rdedge.types import Array
 
 # Share of training symbols that are told apart, if there are not too many.
-_TOLD_APART = 0.9995
+_TOLD_APART = 0.999
 # Of the frequencies: what training has not shown, falling by e over so many symbols.
 _UNSEEN, _FALL = 0.05, 8.0
 # After a symbol, how many symbols' worth of all symbols' frequencies.
@@ -57,12 +57,12 @@ def _told_apart(rows: Array) -> tuple[int, int]:
     """The first of the symbols that are told apart, and how many."""
     values, times = np.unique(rows, return_counts=True)
     off = (1.0 - _TOLD_APART) / 2.0
-    low, high = np.interp([off, 1.0 - off], np.cumsum(times) / rows.size, values)
-    middle = int(values[int(np.searchsorted(np.cumsum(times), rows.size / 2))])
+    shares = np.array([off, 0.5, 1.0 - off]) * rows.size
+    low, middle, high = values[np.searchsorted(np.cumsum(times), shares)].tolist()
     # Beyond what training has shown half as much again, on either side.
-    room = int(np.ceil(high - low)) // 2 + 2
-    first = max(int(np.floor(low)) - room, middle - SYMBOLS_MAX // 2)
-    return first, int(np.clip(int(np.ceil(high)) + room - first, 2, SYMBOLS_MAX))
+    room = (high - low) // 2 + 2
+    first = max(low - room, middle - SYMBOLS_MAX // 2)
+    return first, min(high + room + 1 - first, SYMBOLS_MAX)
 
 
 def _frequencies(entries: Array, n: int) -> Array:
@@ -74,12 +74,11 @@ def _frequencies(entries: Array, n: int) -> Array:
     after = np.zeros((n + 1, n + 1))
     np.add.at(after, (entries[:, :-1].ravel(), entries[:, 1:].ravel()), 1.0)
     after += _SMOOTHING * in_all
-    rows: list[Array] = [integer_frequencies(row) for row in np.vstack([in_all, after])]
-    return np.stack(rows)
+    return np.stack([integer_frequencies(row) for row in np.vstack([in_all, after])])
 
 
 def _in_all(shares: Array) -> Array:
     """Shares that add up to 1 -> int64 that add up to 65536, each at least PRIOR_MIN."""
-    found = np.maximum(np.floor(shares * TOTAL).astype(np.int64), PRIOR_MIN)
+    found: Array = np.maximum(np.floor(shares * TOTAL).astype(np.int64), PRIOR_MIN)
     found[int(found.argmax())] += TOTAL - int(found.sum())
     return found

@@ -1,4 +1,4 @@
-"""The golden vectors of contexts, the trellis, palettes and residuals, on this processor.
+"""The golden vectors of contexts, the trellis, palettes, counts and residuals, on this processor.
 
     python vectors.py FOLDER
 
@@ -19,6 +19,8 @@ import numpy as np
 from rdedge.coding import quantiser
 from rdedge.coding.context import Contexts
 from rdedge.coding.context_model import ContextModel
+from rdedge.coding.counts import Counts, decision_tables
+from rdedge.coding.counts_model import CountsModel
 from rdedge.coding.means import Moving
 from rdedge.coding.palette import Palette
 from rdedge.coding.palette_model import PaletteModel
@@ -76,6 +78,19 @@ def of_palettes(kept: dict[str, Any], backend: Any) -> int:
     return symbols.size
 
 
+def of_counts(kept: dict[str, Any], backend: Any) -> int:
+    tables, counts = decision_tables(), Counts.from_bytes(bytes.fromhex(kept["counts"]))
+    model = CountsModel(counts, tables, kept["latents_each"], numpy=backend == "numpy")
+    coder = Coder(tables, np.zeros(1, np.uint16), backend)
+    symbols = np.array(kept["symbols"], np.int32)
+    decisions, index, _ = model.select(symbols)
+    made = coder.encode(decisions, 1, index)
+    assert (made.latents.hex(), made.escapes.hex()) == (kept["latents"], kept["escapes"])
+    decoded = model.decode(coder, made.latents, made.escapes, 1, kept["samples"])
+    assert (decoded == symbols).all(), "others come back"
+    return symbols.size
+
+
 def of_residuals(kept: dict[str, Any], backend: Any) -> int:
     q = np.array(kept["q"], np.int32)
     assert write_residual(Residual(kept["fineness"], q)).hex() == kept["stream"]
@@ -91,6 +106,7 @@ def main() -> None:
         ("contexts", of_contexts),
         ("trellises", of_contexts),
         ("palettes", of_palettes),
+        ("counts", of_counts),
         ("residuals", of_residuals),
     ):
         for line in (folder / f"{name}.json").read_text().splitlines():

@@ -47,6 +47,7 @@ from rdedge.types import SampleSpec
 from tests.bundle import tiny
 from tests.coding.reference import varint
 from tests.format import build, page
+from tests.format.faults_of_counts import COUNTS_FAULTS
 from tests.format.faults_of_lines import LINE_FAULTS
 
 ROWS = page.refusals()
@@ -958,7 +959,9 @@ FAULTS: dict[tuple[str, str], list[Fault]] = {
         bundle("one table", tiny.with_tables(1)),
     ],
 }
-FAULTS |= {key: [Fault(*one) for one in found] for key, found in LINE_FAULTS.items()}
+FAULTS |= {
+    key: [Fault(*one) for one in found] for key, found in (LINE_FAULTS | COUNTS_FAULTS).items()
+}
 
 
 def row_of(key: tuple[str, str]) -> page.Refusal:
