@@ -188,13 +188,15 @@ def _worked(
         money = pilot_ledger.money(ledger, options.tariff, volume, today["codec"], options.seed)
     seen = seen_by(r, options, best)
     if money is not None:
-        seen = replace(seen, money=money.beside, payback_months=money.payback_months)
+        seen = replace(
+            seen, money=money.beside, year=money.year, payback_months=money.payback_months
+        )
     shown, arrays = samples(r)
     _write_plan(folder, r, seen, volume, money)
     times = [s.encode_s for s in kept.sent]
     value = {
         **found,
-        "verdict": pilot_verdict.verdict(seen, chosen.point, best, today["bits_per_element"]),
+        "verdict": pilot_verdict.verdict(seen, best, today["bits_per_element"]),
         "saving": None if money is None else money.saving,
         "inference": inference(bundle, held_out, times, load_profile(options.target)),
         "samples": shown,

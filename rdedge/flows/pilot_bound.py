@@ -3,9 +3,10 @@
 Three reasons, each with its figures. *Noise*: an error as large as the noise that the data holds
 anyway costs nothing that anybody could know of (data.noise). *Knee*: where the curve of error
 against bits bends, the point farthest below the line between its ends (V. Satopaa and others,
-"Finding a 'kneedle' in a haystack", ICDCS workshops 2011). *Task*: the fewest bytes at which the
-score falls by less than it may. The task decides where there is one; else the noise, where the
-curve reaches it; else the knee.
+"Finding a 'kneedle' in a haystack", ICDCS workshops 2011). *Task*: the fewest bytes at which,
+and above which, the score falls by less than it may; one that falls where the error is least
+and not where it is larger decides nothing. The task decides where there is one; else the noise,
+where the curve reaches it; else the knee.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from rdedge import metrics
@@ -25,6 +27,8 @@ MOST_OF_VARIANCE = 0.05
 # Mean squared errors that training starts from, as shares of the variance; of pictures in dB.
 _ANCHOR = (0.003, 0.02)
 _ANCHOR_DB = (30.0, 38.0)
+# A task whose score does not follow the error.
+UNSTEADY = "steady-task"
 DEFAULT_METRIC = {"image": "psnr", "series": "nrmse", "vector": "mse"}
 
 
@@ -88,16 +92,20 @@ def propose(
     by_task = None
     reasons: list[tuple[str, int | None, float | None, dict[str, Any]]] = []
     if raw_score is not None:
-        kept = [i for i in order if _falls(points[i], raw_score) < fall]
-        by_task = kept[0] if kept else None
+        falls = [_falls(points[i], raw_score) for i in order]
+        # From the finest point on, as long as the score holds.
+        held = sum(1 for _ in takewhile(lambda one: one < fall, reversed(falls)))
+        by_task = order[-held] if held else None
+        unsteady = not held and min(falls) < fall
         value = None if by_task is None else points[by_task].distortion
         values = {
             "raw_score": raw_score,
             "fall": fall,
             "score": None if by_task is None else points[by_task].task,
-            "least_fall": min(_falls(points[i], raw_score) for i in order),
+            "least_fall": min(falls),
+            "finest_fall": falls[-1],
         }
-        reasons.append(("task", by_task, value, values))
+        reasons.append((UNSTEADY if unsteady else "task", by_task, value, values))
     floor = value_for(metric, noise, scale) if noise > 0 else None
     cap = value_for(metric, MOST_OF_VARIANCE * scale.spread**2, scale)
     within = [
@@ -120,7 +128,7 @@ def propose(
         decided, why = by_noise, "noise"
     if by_task is not None:
         decided, why = by_task, "task"
-    elif raw_score is not None:
+    elif raw_score is not None and reasons[0][0] != UNSTEADY:
         # Nothing keeps the task: the most faithful point, and the verdict says so.
         decided, why = order[-1], "task"
     return decided, [Reason(n, v, n == why, values) for n, _, v, values in reasons]

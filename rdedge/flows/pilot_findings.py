@@ -12,9 +12,9 @@ from rdedge import canonical, metrics
 from rdedge.bundle.bundle import Bundle
 from rdedge.errors import ConfigError
 from rdedge.flows import pilot_verdict
-from rdedge.flows.pilot_bound import Reason
+from rdedge.flows.pilot_bound import UNSTEADY, Reason
 from rdedge.flows.pilot_data import Gathered
-from rdedge.flows.pilot_options import FILES, RAW, Options
+from rdedge.flows.pilot_options import AS_THEY_CAME, FILES, RAW, Options
 from rdedge.flows.pilot_points import Made, Points
 from rdedge.flows.pilot_promise import Promise
 from rdedge.host.datasets import Parts
@@ -100,8 +100,9 @@ def seen_by(r: Results, options: Options, best: Point | None) -> pilot_verdict.S
     fall = None
     if r.score is not None and r.points.raw_score is not None:
         fall = r.points.raw_score - r.score
+    unsteady = [one.values["finest_fall"] for one in r.why if one.reason == UNSTEADY]
     return pilot_verdict.Seen(
-        round(r.chosen.point.bits_per_element.value * r.bytes_of),
+        int(r.kept.sizes.sum()),
         None if best is None else round(best.bits_per_element.value * r.bytes_of),
         "" if best is None else best.codec,
         "" if best is None else best.setting,
@@ -110,6 +111,7 @@ def seen_by(r: Results, options: Options, best: Point | None) -> pilot_verdict.S
         len(r.kept.sent),
         fall,
         options.fall,
+        unsteady[0] if unsteady else None,
     )
 
 
@@ -194,6 +196,7 @@ def today_of(r: Results, options: Options) -> dict[str, Any]:
     name = options.today or usual
     bits, setting, distortion = r.curve.raw_bits, "", None
     if name == FILES:
+        setting = AS_THEY_CAME
         if gathered.file_bytes is None:
             raise ConfigError(
                 "today's codec is files, and the samples are not each in a file of their own",

@@ -18,7 +18,7 @@ from rdedge.errors import RdedgeError
 from rdedge.flows.instead import NAMED, Instead
 from rdedge.flows.ledger import LedgerSavings, savings_of_ledger
 from rdedge.flows.pilot_data import Gathered
-from rdedge.flows.pilot_options import FILES, RAW, Options
+from rdedge.flows.pilot_options import AS_THEY_CAME, FILES, RAW, Options
 from rdedge.flows.pilot_promise import Promise
 from rdedge.ledger import tariff as tariffs
 from rdedge.ledger.schema import InsteadRow
@@ -65,10 +65,9 @@ def write(
     best: str | None,
 ) -> None:
     """The rows of the gated held-out packets, and what other codecs make of some of them."""
+    instead = _others(gathered, kept, encoder, today["codec"], best)
     if today["codec"] == FILES:
-        instead = _files(kept, today["bytes"])
-    else:
-        instead = _others(gathered, kept, encoder, today["codec"], best)
+        instead += _files(kept, today["bytes"])
     LedgerWriter(folder).append([one.row for one in kept.sent], instead)
 
 
@@ -76,7 +75,7 @@ def _others(
     gathered: Gathered, kept: Promise, encoder: Encoder, today: str, best: str | None
 ) -> list[InsteadRow]:
     """Today stands at place 0, the best classical codec at 1."""
-    names = [name for name in (None if today == RAW else today, best) if name is not None]
+    names = [name for name in (today, best) if name not in (RAW, FILES, None)]
     if not names:
         return []
     ones = [x[i : i + 1] for x in gathered.held_out for i in range(len(x))]
@@ -110,7 +109,7 @@ def _files(kept: Promise, total: int) -> list[InsteadRow]:
                 time_ns=row.time_ns,
                 place=0,
                 codec=FILES,
-                setting="as they came",
+                setting=AS_THEY_CAME,
                 kind=NAMED,
                 samples=row.samples,
                 raw_bytes=row.raw_bytes,
@@ -126,10 +125,13 @@ def _files(kept: Promise, total: int) -> list[InsteadRow]:
 
 @dataclass(frozen=True)
 class Money:
-    """saving: for pilot.json; beside: (low, value, against) for the verdict."""
+    """saving: for pilot.json; beside: (low, value, against) for the verdict; year: of the fleet,
+    after what it costs to run.
+    """
 
     saving: dict[str, Any]
     beside: tuple[float | None, float, str]
+    year: float
     payback_months: float | None
     currency: str
     interval: tuple[float, float, float] | None
@@ -163,6 +165,7 @@ def money(ledger: Path, name: str, volume: Volume, today: str, seed: int) -> Mon
     return Money(
         value,
         (ends["low"], ends["value"], ends["against"]),
+        value["yearly"]["value"],
         value["payback_months"],
         given.currency,
         None if low is None or high is None else (low, value["value"], high),

@@ -14,6 +14,8 @@ from rdedge.tasks import load as load_task
 from rdedge.types import Bound
 
 RAW, FILES = "raw", "files"
+# The setting of FILES.
+AS_THEY_CAME = "as they came"
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,13 @@ THRESHOLDS = Thresholds()
 class Seen:
     """What a verdict is made from.
 
-    ours, best: bytes of the held-out samples, ours and those of the best classical codec, which is
-    named with its setting; None: there is none. fallback_share, over, of: of gated samples. fall:
-    of the task's score, None without a task; allowed: what it may fall by. money: saving of a
-    device and month against the best classical codec, or else against today, (low end, value,
-    against); payback_months: None: never, or without a tariff.
+    ours, best: bytes of the held-out samples, ours with the gate on and those of the best classical
+    codec, which is named with its setting; None: there is none. fallback_share, over, of: of gated
+    samples. fall: of the task's score, None without a task; allowed: what it may fall by; unsteady:
+    its fall where the error is least, of a score that does not follow the error, None of others.
+    money: saving of a device and month against the best classical codec, or else against today,
+    (low end, value, against); year: what the fleet saves in one after what it costs to run;
+    payback_months: None: never; all None without a tariff.
     """
 
     ours: int
@@ -49,7 +51,9 @@ class Seen:
     of: int
     fall: float | None = None
     allowed: float = 0.0
+    unsteady: float | None = None
     money: tuple[float | None, float, str] | None = None
+    year: float | None = None
     payback_months: float | None = None
 
 
@@ -68,7 +72,11 @@ def answer(seen: Seen, limits: Thresholds = THRESHOLDS) -> tuple[str, list[dict[
         else:
             group = plain if share <= limits.go_share else careful
             group.append(_reason("saves-bytes", **values))
-    if seen.fall is not None:
+    if seen.unsteady is not None:
+        plain.append(_reason("task-unsteady", finest_fall=seen.unsteady))
+    elif seen.fall is not None and seen.fall < 0:
+        plain.append(_reason("task-better", rise=-seen.fall))
+    elif seen.fall is not None:
         kept = seen.fall < seen.allowed
         name = "task-holds" if kept else "task-lost"
         (plain if kept else against).append(_reason(name, fall=seen.fall, allowed=seen.allowed))
@@ -84,6 +92,8 @@ def answer(seen: Seen, limits: Thresholds = THRESHOLDS) -> tuple[str, list[dict[
             against.append(_reason("no-money", value=value, against=reference))
         else:
             plain.append(_reason("saves-money", value=value, against=reference))
+    if seen.year is not None and seen.year <= 0:
+        against.append(_reason("no-year", value=seen.year))
     if seen.payback_months is not None and seen.payback_months > limits.payback_months:
         values = {"months": seen.payback_months, "limit": limits.payback_months}
         against.append(_reason("payback-late", **values))
@@ -113,15 +123,14 @@ def nothing_to_learn(name: str) -> dict[str, Any]:
     return _verdict("do-not", [_reason(f"data-{name}")], None)
 
 
-def verdict(
-    seen: Seen, ours: Point, classical: Point | None, baseline_bits: float
-) -> dict[str, Any]:
+def verdict(seen: Seen, classical: Point | None, baseline_bits: float) -> dict[str, Any]:
     """For pilot.json. baseline_bits: an element, of what the saving is counted against."""
     found, reasons = answer(seen)
     alternative = None
     if classical is not None:
-        our_saving = baseline_bits - ours.bits_per_element.value
-        theirs = baseline_bits - classical.bits_per_element.value
+        bits = classical.bits_per_element.value
+        our_saving = baseline_bits - bits * seen.ours / max(1, seen.best or 0)
+        theirs = baseline_bits - bits
         alternative = {
             "codec": classical.codec,
             "setting": classical.setting,
