@@ -181,11 +181,18 @@ def _worked(
     found = findings(r, options)
     best, _ = best_classical(r, options.fall)
     tell("the ledger, and what it says")
-    ledger, today = folder / "ledger", found["today"]
-    pilot_ledger.write(ledger, gathered, kept, encoder, today, None if best is None else best.codec)
+    today = found["today"]
+    pilot_ledger.write(
+        folder / pilot_ledger.LEDGER,
+        gathered,
+        kept,
+        encoder,
+        today,
+        None if best is None else best.codec,
+    )
     money = None
     if options.tariff is not None:
-        money = pilot_ledger.money(ledger, options.tariff, volume, today["codec"], options.seed)
+        money = pilot_ledger.money(folder, options.tariff, volume, today["codec"], options.seed)
     seen = seen_by(r, options, best)
     if money is not None:
         seen = replace(
@@ -201,7 +208,7 @@ def _worked(
         "inference": inference(bundle, held_out, times, load_profile(options.target)),
         "samples": shown,
         "redo": _redo(options),
-        "files": list(_FILES),
+        "files": [*_FILES, *([] if money is None else [pilot_ledger.TARIFF])],
     }
     return value, arrays
 
@@ -240,7 +247,7 @@ def _write_plan(
 def _redo(options: Options) -> list[dict[str, str]]:
     """Commands, in the folder of the pilot, that make each figure again."""
     task = "" if options.task is None else f" --task {options.task}"
-    tariff = "" if options.tariff is None else f" --tariff {Path(options.tariff).name}"
+    tariff = "" if options.tariff is None else f" --tariff {pilot_ledger.TARIFF}"
     commands = {
         "curve": f"rdedge curve run -o curve{task}",
         "saving": f"rdedge savings ledger{tariff}",

@@ -7,13 +7,15 @@ some of the packets the codec used today and the best classical one are run too.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rdedge import config
 from rdedge.codec.encoder import Encoder
+from rdedge.data.files import write_file
 from rdedge.errors import RdedgeError
 from rdedge.flows.instead import NAMED, Instead
 from rdedge.flows.ledger import LedgerSavings, savings_of_ledger
@@ -26,6 +28,8 @@ from rdedge.ledger.store import LedgerWriter
 from rdedge.ledger.tariff import Fleet
 
 DEVICE = "pilot"
+# In the folder of a pilot.
+LEDGER, TARIFF = "ledger", "tariff.toml"
 # Where nobody says: a fleet, and a sample a minute, but of series as long as they last.
 DEVICES, SAMPLES_PER_DAY = 100, 1440.0
 # Packets on which other codecs are run, at most, and seconds to spend.
@@ -137,11 +141,15 @@ class Money:
     interval: tuple[float, float, float] | None
 
 
-def money(ledger: Path, name: str, volume: Volume, today: str, seed: int) -> Money:
-    """What a tariff makes of the ledger. Raises ConfigError for a tariff that cannot be used."""
+def money(folder: Path, name: str, volume: Volume, today: str, seed: int) -> Money:
+    """What a tariff makes of the ledger in a pilot's folder, where the tariff is kept with this
+    fleet. Raises ConfigError for a tariff that cannot be used.
+    """
     given = tariffs.load(Path(name))
     fleet = Fleet(volume.devices, volume.samples_per_day, given.fleet.season)
     priced = tariffs.with_fleet(given, fleet)
+    write_file(folder / TARIFF, config.dumps(asdict(priced)).encode())
+    ledger = folder / LEDGER
     by: dict[str, LedgerSavings] = {}
     by["raw"] = savings_of_ledger(ledger, priced, against="raw", seed=seed)
     for reference in by["raw"].references:

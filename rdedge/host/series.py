@@ -35,7 +35,7 @@ _EVERY, _PREFERRED, _OF_ERROR = (2, 3, 4), 1.15, 0.5
 # A lattice far finer than the quantiser's would be coded more exactly than anybody asked.
 _FINEST_LATTICE = 0.25
 # Levels that have moved cost most in the time domain, where no coefficient holds them: it has to
-# save so much. (NAB's cpu load: 58 % saved. SKAB with a bound on the largest error: 6 % saved on the
+# save so much. (NAB's cpu load: 58 % saved. SKAB, bound on the largest error: 6 % saved on the
 # anomaly-free file, and six times the bits once levels have moved.)
 _IN_TIME = 0.8
 # For the time domain: steps and origins looked at, by how many values. Around values that many are
