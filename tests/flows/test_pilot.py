@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from rdedge.errors import ConfigError, OutputError
 from rdedge.flows import stages
 from rdedge.flows.pilot import Options, Reading, pilot
 from tests.host import plant
+from tests.report import recompute, redo
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -34,7 +36,7 @@ def two_codecs() -> Iterator[None]:
         yield
 
 
-LINEAR = Options(model="linear", minutes=0.02, metric="nrmse", devices=50)
+LINEAR = Options(model="linear", minutes=0.02, metric="nrmse", devices=50, tariff="lte-steps")
 PLANT = Reading(window=plant.WINDOW)
 
 
@@ -56,6 +58,43 @@ def test_the_folder_holds_what_it_says(made: tuple[Path, dict[str, Any]]) -> Non
     assert value["data"]["split"]["by"] == "time"
     assert value["bound"]["proposed"]
     assert value["inference"]["kind"] == "estimated"
+
+
+def test_every_figure_is_that_of_ledger_curve_and_tariff(
+    made: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    out, value = made
+    found, count = redo.faults(out)
+    assert found == []
+    assert count > 60
+    assert recompute.faults((out / "report.html").read_text("utf-8"), value) == []
+    # A digit that is changed anywhere is seen.
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    (copy / "tariff.toml").write_text(
+        (out / "tariff.toml").read_text().replace("price = 0.02", "price = 0.03")
+    )
+    assert any(one.startswith("saving.value") for one in redo.faults(copy)[0])
+    shutil.copy(out / "tariff.toml", copy)
+    ours = value["chosen"]["bytes"]
+    changed = value | {"chosen": value["chosen"] | {"bytes": ours + 1}}
+    (copy / "pilot.json").write_text(json.dumps(changed))
+    assert redo.faults(copy)[0] == [
+        f"chosen.bytes: {ours + 1}, and from ledger, curve and tariff {ours}"
+    ]
+
+
+def test_the_saving_is_redone_by_the_command_that_the_page_names(
+    made: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, value = made
+    (command,) = (one["command"] for one in value["redo"] if one["figure"] == "saving")
+    assert command == "rdedge savings ledger --tariff tariff.toml"
+    words = [str(out / w) if (out / w).exists() else w for w in command.split()[1:]]
+    assert cli([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["saving"]
+    for key in ("value", "low", "high", "yearly", "payback_months"):
+        assert found[key] == value["saving"][key]
 
 
 def test_its_curve_is_the_one_in_the_csv(made: tuple[Path, dict[str, Any]]) -> None:
@@ -162,8 +201,13 @@ def test_jpegs_are_said_to_be_compressed_already(tmp_path: Path) -> None:
     for i, x in enumerate(slow):
         grey = np.clip(128 + x * 40 / x.std(), 0, 255).astype(np.uint8)
         Image.fromarray(grey).save(folder / f"lot{i // 6}_{i:02}.jpg", quality=70)
-    options = Options(model="linear", minutes=0.01)
+    options = Options(model="linear", minutes=0.01, tariff="lte-steps")
     value = pilot(str(folder), tmp_path / "out", options)
+    assert redo.faults(tmp_path / "out")[0] == []
+    # The files are what is used today; the best classical codec is another one.
+    saved = {one["against"]: one["value"] for one in value["saving"]["by_reference"]}
+    assert saved["raw"] > saved["today"] > saved["best-classical"]
+    assert value["comparison"][1]["setting"] == "as they came"
     checks = {c["name"]: c for c in value["data"]["checks"]}
     assert checks["compressed"]["status"] == "warn"
     assert checks["compressed"]["values"]["lossy"] == 60
@@ -263,9 +307,14 @@ def test_its_plan_goes_on_with_its_own_ledger_and_stops_where_a_promise_breaks(
     path = tmp_path / "stages.toml"
     # A day of a plan this short is never over: all but the days is there.
     path.write_text(replace(found, stage=(short,)).to_toml())
-    assert cli(["review", str(out / "ledger"), "--plan", str(path), "--json"]) == 0
+    command = ["review", str(out / "ledger"), "--plan", str(path), "--json"]
+    assert cli([*command, "--tariff", str(out / "tariff.toml")]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert [f["status"] for f in shown["figures"]] == ["in"] * 4
+    assert [f["status"] for f in shown["figures"]] == ["in"] * 5
+    # Without prices nothing is said of money.
+    assert cli(command) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [f["status"] for f in shown["figures"]] == ["in"] * 4 + ["unknown"]
     sent = sum(f["actual"] for f in shown["figures"] if f["name"] == "bytes_per_sample")
     assert sent * value["data"]["held_out"] == pytest.approx(value["chosen"]["bytes"])
     assert [r["values"]["what"] for r in shown["reasons"]] == ["days"]
