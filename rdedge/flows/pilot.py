@@ -182,14 +182,8 @@ def _worked(
     best, _ = best_classical(r, options.fall)
     tell("the ledger, and what it says")
     today = found["today"]
-    pilot_ledger.write(
-        folder / pilot_ledger.LEDGER,
-        gathered,
-        kept,
-        encoder,
-        today,
-        None if best is None else best.codec,
-    )
+    classical = found["best_classical"]
+    pilot_ledger.write(folder / pilot_ledger.LEDGER, gathered, kept, encoder, today, classical)
     money = None
     if options.tariff is not None:
         money = pilot_ledger.money(folder, options.tariff, volume, today["codec"], options.seed)

@@ -17,10 +17,10 @@ from rdedge import config
 from rdedge.codec.encoder import Encoder
 from rdedge.data.files import write_file
 from rdedge.errors import RdedgeError
-from rdedge.flows.instead import NAMED, Instead
+from rdedge.flows.instead import EQUAL, NAMED, Instead
 from rdedge.flows.ledger import LedgerSavings, savings_of_ledger
 from rdedge.flows.pilot_data import Gathered
-from rdedge.flows.pilot_options import AS_THEY_CAME, FILES, RAW, Options
+from rdedge.flows.pilot_options import FILES, RAW, Options
 from rdedge.flows.pilot_promise import Promise
 from rdedge.ledger import tariff as tariffs
 from rdedge.ledger.schema import InsteadRow
@@ -66,12 +66,18 @@ def write(
     kept: Promise,
     encoder: Encoder,
     today: dict[str, Any],
-    best: str | None,
+    best: dict[str, Any] | None,
 ) -> None:
-    """The rows of the gated held-out packets, and what other codecs make of some of them."""
-    instead = _others(gathered, kept, encoder, today["codec"], best)
+    """The rows of the gated held-out packets, and what other codecs make of some of them. today,
+    best: as pilot.json has them.
+    """
+    rival = None if best is None else best["codec"]
+    instead = _others(gathered, kept, encoder, today["codec"], rival)
     if today["codec"] == FILES:
-        instead += _files(kept, today["bytes"])
+        instead += _shared_out(kept, today, 0, NAMED)
+    # What learns from training data, or cannot run on one sample, stands as the curve has it.
+    if best is not None and rival not in {row.codec for row in instead}:
+        instead += _shared_out(kept, best, 1, EQUAL)
     LedgerWriter(folder).append([one.row for one in kept.sent], instead)
 
 
@@ -99,28 +105,34 @@ def _others(
     return found
 
 
-def _files(kept: Promise, total: int) -> list[InsteadRow]:
-    """The files that pictures came in, as today's codec, each at its share by raw bytes."""
+def _shared_out(kept: Promise, one: dict[str, Any], place: int, kind: str) -> list[InsteadRow]:
+    """What a codec takes for all held-out samples (the files that pictures came in, or a point of
+    the curve), to each packet its share by raw bytes.
+    """
+    total, distortion = one["bytes"], one["distortion"]
+    if isinstance(distortion, dict):
+        distortion = distortion["value"]
     raw = sum(one.raw_bytes for one in kept.sent)
     found = []
-    for one in kept.sent:
-        row = one.row
-        size = max(1, round(total * one.raw_bytes / raw))
+    for sent in kept.sent:
+        row = sent.row
+        size = max(1, round(total * sent.raw_bytes / raw))
         found.append(
             InsteadRow(
                 device=row.device,
                 stream=row.stream,
                 time_ns=row.time_ns,
-                place=0,
-                codec=FILES,
-                setting=AS_THEY_CAME,
-                kind=NAMED,
+                place=place,
+                codec=one["codec"],
+                setting=one["setting"],
+                kind=kind,
                 samples=row.samples,
                 raw_bytes=row.raw_bytes,
                 payload_bytes=row.payload_bytes,
                 bytes=size,
                 metric=row.metric,
-                distortion=0.0,
+                # Of files as they came none.
+                distortion=0.0 if distortion is None else distortion,
                 encode_ns=0,
             )
         )

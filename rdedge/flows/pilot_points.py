@@ -168,16 +168,16 @@ def learned_points(
 
 
 def widen(trainer: Trainer, points: Points, fall: float) -> None:
-    """Coarser points while the coarsest keeps the task, finer ones while none does; twice each."""
+    """Finer points while the finest loses the task, coarser ones while all keep it; at most two."""
     if points.judge is None or points.raw_score is None:
         return
     for _ in range(MORE):
         order = sorted(points.made, key=lambda m: m.point.bits_per_element.value)
         kept = [points.raw_score - (m.point.task or 0.0) < fall for m in order]
-        if kept[0]:
-            at, factor = order[0], 2.0
-        elif not any(kept):
+        if not kept[-1]:
             at, factor = order[-1], 0.5
+        elif kept[0]:
+            at, factor = order[0], 2.0
         else:
             return
         trainer.tell("another point, for the task")

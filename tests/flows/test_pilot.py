@@ -22,7 +22,7 @@ from rdedge.cli.group import run as cli
 from rdedge.codec.decoder import Decoder
 from rdedge.codec.encoder import Encoder
 from rdedge.errors import ConfigError, OutputError
-from rdedge.flows import stages
+from rdedge.flows import pilot_ledger, stages
 from rdedge.flows.pilot import Options, Reading, pilot
 from tests.host import plant
 from tests.report import recompute, redo
@@ -218,6 +218,25 @@ def test_jpegs_are_said_to_be_compressed_already(tmp_path: Path) -> None:
     held_out = sorted(folder.iterdir())[-value["data"]["held_out"] :]
     exact = sum(one.stat().st_size for one in held_out)
     assert value["today"]["bytes"] == pytest.approx(exact, rel=0.1)
+
+
+def test_a_best_codec_that_cannot_run_beside_is_priced_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object, **__: object) -> None:
+        raise ConfigError("it learns from training data")
+
+    monkeypatch.setattr(pilot_ledger, "Instead", cannot)
+    plant.write_csv(tmp_path / "plant.csv", 60 * plant.WINDOW)
+    out = tmp_path / "out"
+    value = pilot(str(tmp_path / "plant.csv"), out, LINEAR, PLANT)
+    assert redo.faults(out)[0] == []
+    priced = {one["against"] for one in value["saving"]["by_reference"]}
+    assert priced == {"raw", "best-classical"}
+    instead = redo.table(out, "instead")
+    best = value["best_classical"]
+    assert {row["codec"] for row in instead} == {best["codec"]}
+    assert sum(row["bytes"] for row in instead) == pytest.approx(best["bytes"], rel=0.02)
 
 
 TASKS = {
