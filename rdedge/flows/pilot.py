@@ -163,20 +163,28 @@ def _worked(
         widen(trainer, points, options.fall)
     chosen, bound, why = _chosen(points, metric, noise, options)
     classical_points(trainer, points, chosen.point.distortion, options.today_codec)
-    tell(f"sending the held-out samples through the bundle, promise {bound}")
-    bundle = chosen.draft.promising(bound).bundle(chosen.factor)
-    refuse_unsafe(bundle)
     held_out = chosen.draft.basis.parts.held_out
     volume = pilot_ledger.Volume.of(gathered, options)
-    encoder = Encoder(bundle, gate=None, threads=1)
     every_s = 86_400.0 / volume.samples_per_day
-    kept = promise(encoder, held_out, pilot_ledger.DEVICE, gathered.name, every_s)
+    proposed = bound
+    while True:
+        tell(f"sending the held-out samples through the bundle, promise {bound}")
+        bundle = chosen.draft.promising(bound).bundle(chosen.factor)
+        refuse_unsafe(bundle)
+        encoder = Encoder(bundle, gate=None, threads=1)
+        kept = promise(encoder, held_out, pilot_ledger.DEVICE, gathered.name, every_s)
+        score = None if points.judge is None else points.judge.score(kept.x_hat)
+        tighter = pilot_bound.tighter(proposed, bound, why, points.raw_score, score, scale)
+        if options.max_distortion is not None or tighter is None:
+            break
+        bound = tighter
+    if bound != proposed:
+        why.append(pilot_bound.Reason("gated-task", bound.value, values={"before": proposed.value}))
     bundle.write(folder / "bundle.rdb")
     shutil.move(chosen.run, folder / "run")
     shutil.rmtree(runs)
     curve = curve_of(gathered, metric, points, options.task)
     write_file(folder / "curve.csv", curve_csv(curve))
-    score = None if points.judge is None else points.judge.score(kept.x_hat)
     r = Results(gathered, curve, points, chosen, bound, why, bundle, kept, score)
     found = findings(r, options)
     best, _ = best_classical(r, options.fall)
@@ -263,17 +271,7 @@ def _chosen(
         made = points.made[at]
         is_minimum = Bound(metric, 1.0).is_minimum
         value = quantile_kept(made.each, _KEPT, is_minimum)
-        # Rounded so that people can say it, to the side that is kept.
-        return made, Bound(metric, _rounded(value, is_minimum)), why
+        return made, Bound(metric, pilot_bound.rounded(value, is_minimum)), why
     own = [m for m in points.made if m.factor == 1.0]
     bound = Bound(metric, options.max_distortion)
     return min(own, key=lambda m: abs(m.draft.basis.bound.value - bound.value)), bound, why
-
-
-def _rounded(value: float, down: bool) -> float:
-    """To three digits, down or up."""
-    if not np.isfinite(value) or value <= 0:
-        return float(value)
-    unit = 10.0 ** (np.floor(np.log10(value)) - 2)
-    found = np.floor(value / unit) if down else np.ceil(value / unit)
-    return float(f"{found * unit:.3g}")

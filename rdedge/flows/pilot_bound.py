@@ -20,13 +20,15 @@ from typing import Any
 from rdedge import metrics
 from rdedge.metrics import Scale
 from rdedge.report.curve import Point
-from rdedge.types import METRIC_IS_MINIMUM, SampleSpec
+from rdedge.types import METRIC_IS_MINIMUM, Bound, SampleSpec
 
 # Without a task no error beyond this share of the variance is proposed, whatever the noise.
 MOST_OF_VARIANCE = 0.05
 # Mean squared errors that training starts from, as shares of the variance; of pictures in dB.
 _ANCHOR = (0.003, 0.02)
 _ANCHOR_DB = (30.0, 38.0)
+# How often a bound is halved for a task that fallbacks lose.
+HALVED = 2
 # A task whose score does not follow the error.
 UNSTEADY = "steady-task"
 DEFAULT_METRIC = {"image": "psnr", "series": "nrmse", "vector": "mse"}
@@ -132,6 +134,36 @@ def propose(
         # Nothing keeps the task: the most faithful point, and the verdict says so.
         decided, why = order[-1], "task"
     return decided, [Reason(n, v, n == why, values) for n, _, v, values in reasons]
+
+
+def rounded(value: float, down: bool) -> float:
+    """To three digits, so that people can say it; down or up, to the side that is kept."""
+    if not math.isfinite(value) or value <= 0:
+        return float(value)
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    found = math.floor(value / unit) if down else math.ceil(value / unit)
+    return float(f"{found * unit:.3g}")
+
+
+def tighter(
+    proposed: Bound,
+    bound: Bound,
+    why: Sequence[Reason],
+    raw_score: float | None,
+    score: float | None,
+    scale: Scale,
+) -> Bound | None:
+    """A bound with half the squared error where the task decided on one and, with the fallbacks
+    that a gate takes, loses more than it may; None where it holds, or was halved often enough.
+    """
+    task = next((one for one in why if one.reason == "task" and one.decided), None)
+    if task is None or task.value is None or raw_score is None or score is None:
+        return None
+    mse = metrics.mse_for(bound.metric, bound.value, scale)
+    least = metrics.mse_for(bound.metric, proposed.value, scale) / 2.0**HALVED
+    if raw_score - score < task.values["fall"] or mse / 2.0 < 0.9 * least:
+        return None
+    return Bound(bound.metric, rounded(value_for(bound.metric, mse / 2.0, scale), down=True))
 
 
 def _falls(point: Point, raw_score: float) -> float:

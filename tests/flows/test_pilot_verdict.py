@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from rdedge.flows.pilot_bound import UNSTEADY, propose
+from rdedge.flows.pilot_bound import UNSTEADY, propose, tighter
 from rdedge.flows.pilot_verdict import Seen, answer, verdict
 from rdedge.metrics import Scale
 from rdedge.report.curve import Point
-from rdedge.types import Measured
+from rdedge.types import Bound, Measured
 
 FINE = Seen(700, 1000, "webp", "quality 30", 0.0, 0, 40)
 
@@ -87,3 +87,23 @@ def test_the_task_decides_while_it_holds_from_the_finest_on(
     else:
         assert at == chosen
         assert reasons[0].decided
+
+
+def test_a_bound_is_halved_while_fallbacks_lose_the_task_twice_at_most() -> None:
+    points = [point(b, m, 0.9) for b, m in ((1, 8), (2, 4))]
+    scale = Scale(10.0, (10.0,))
+    _, why = propose(points, "mse", scale, 0.0, 0.9, 0.01)
+    first = Bound("mse", 8.0)
+    second = tighter(first, first, why, 0.9, 0.5, scale)
+    assert second == Bound("mse", 4.0)
+    third = tighter(first, second, why, 0.9, 0.5, scale)
+    assert third == Bound("mse", 2.0)
+    assert tighter(first, third, why, 0.9, 0.5, scale) is None
+    assert tighter(first, first, why, 0.9, 0.895, scale) is None
+    assert tighter(first, first, why, None, None, scale) is None
+    decibels = Bound("psnr", 37.7)
+    _, why = propose(points, "psnr", Scale(255.0, (60.0,)), 0.0, 0.9, 0.01)
+    assert tighter(decibels, decibels, why, 0.9, 0.5, Scale(255.0, (60.0,))) == Bound("psnr", 40.7)
+    # What the task did not decide it does not move.
+    _, unsteady = propose([point(1, 8, 0.9), point(2, 4, 0.1)], "mse", scale, 0.0, 0.9, 0.01)
+    assert tighter(first, first, unsteady, 0.9, 0.5, scale) is None
