@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from rdedge import canonical
 from rdedge.bundle import archive
 from rdedge.bundle import signature as signatures
-from rdedge.bundle.manifest import SERVER_MEMBERS, Level, Manifest, Member, identity_of, sha256
+from rdedge.bundle.manifest import (
+    OPTIONAL,
+    SERVER_MEMBERS,
+    Level,
+    Manifest,
+    Member,
+    identity_of,
+    sha256,
+)
 from rdedge.coding.context import Contexts
 from rdedge.coding.counts import Counts
 from rdedge.coding.means import Moving
@@ -28,6 +37,8 @@ from rdedge.data.npy import read_npy
 from rdedge.errors import BundleError, FormatError, InputError
 from rdedge.types import Array
 
+T = TypeVar("T")
+
 MANIFEST, SIGNATURE = "manifest.json", "signature.bin"
 # In the order of the file.
 MEMBERS = (
@@ -35,9 +46,7 @@ MEMBERS = (
     "decoder.onnx",
     "tables.bin",
     "selection.bin",
-    "contexts.bin",
-    "palette.bin",
-    "counts.bin",
+    *OPTIONAL,
     "profile.json",
     "recipe.json",
     "scorecard.json",
@@ -46,8 +55,6 @@ MEMBERS = (
     "reference/packet.bin",
     "reference/outputs.npy",
 )
-# A bundle may be without.
-OPTIONAL = ("contexts.bin", "palette.bin", "counts.bin")
 # Of a bundle of lines (lines.py), and only there.
 DICTIONARY = "dictionary.bin"
 _SIGNATURE_BYTES = signatures.KEY_BYTES + signatures.SIGNATURE_BYTES
@@ -261,50 +268,35 @@ class Bundle:
 
     @cached_property
     def tables(self) -> Tables:
-        try:
-            return Tables.from_bytes(self.members["tables.bin"])
-        except FormatError as error:
-            raise BundleError(f"tables.bin is damaged: {error}") from error
+        return self._part("tables.bin", Tables.from_bytes)
 
     @cached_property
     def selection(self) -> Selection:
-        try:
-            return Selection.from_bytes(self.members["selection.bin"])
-        except FormatError as error:
-            raise BundleError(f"selection.bin is damaged: {error}") from error
+        return self._part("selection.bin", Selection.from_bytes)
 
     @cached_property
     def contexts(self) -> Contexts | None:
         """What selects tables by what is decoded before; None where classes or nothing does."""
-        data = self.members.get("contexts.bin")
-        if data is None:
-            return None
-        try:
-            return Contexts.from_bytes(data)
-        except FormatError as error:
-            raise BundleError(f"contexts.bin is damaged: {error}") from error
+        return self._optional("contexts.bin", Contexts.from_bytes)
 
     @cached_property
     def palette(self) -> Palette | None:
         """What selects tables of pictures of few grey values; None for all others."""
-        data = self.members.get("palette.bin")
-        if data is None:
-            return None
-        try:
-            return Palette.from_bytes(data)
-        except FormatError as error:
-            raise BundleError(f"palette.bin is damaged: {error}") from error
+        return self._optional("palette.bin", Palette.from_bytes)
 
     @cached_property
     def counts(self) -> Counts | None:
         """What selects tables of values that repeat themselves; None for all others."""
-        data = self.members.get("counts.bin")
-        if data is None:
-            return None
+        return self._optional("counts.bin", Counts.from_bytes)
+
+    def _optional(self, name: str, parse: Callable[[bytes], T]) -> T | None:
+        return self._part(name, parse) if name in self.members else None
+
+    def _part(self, name: str, parse: Callable[[bytes], T]) -> T:
         try:
-            return Counts.from_bytes(data)
+            return parse(self.members[name])
         except FormatError as error:
-            raise BundleError(f"counts.bin is damaged: {error}") from error
+            raise BundleError(f"{name} is damaged: {error}") from error
 
     @cached_property
     def scorecard(self) -> dict[str, Any]:

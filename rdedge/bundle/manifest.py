@@ -26,6 +26,8 @@ MAX_WHOLE_STEP = 1 << 24
 # distortion of what it sends, which keeps its packets from ever being gated (FORMAT.md, section 1).
 SERVER_MEMBERS = ("decoder.onnx", "reference/outputs.npy")
 CANNOT = ("decode", "measure distortion")
+# A bundle may be without; each has its SHA-256 in the identity, by its name without `.bin`.
+OPTIONAL = ("contexts.bin", "palette.bin", "counts.bin")
 HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -336,10 +338,9 @@ def identity_of(manifest: Manifest) -> str:
     """The codec identity: SHA-256, in hex, over all that decoding depends on. A device's part and
     the whole bundle have the same: the manifest of either lists the members of the whole.
     """
-    named = {"contexts": "contexts.bin", "palette": "palette.bin", "counts": "counts.bin"}
     optional = {
-        key: manifest.members[name].sha256
-        for key, name in named.items()
+        name.removesuffix(".bin"): manifest.members[name].sha256
+        for name in OPTIONAL
         if name in manifest.members
     }
     return sha256(

@@ -91,7 +91,12 @@ class Entropy:
     @property
     def trained(self) -> bool:
         """Whether more than frequencies was learned, so that it stays with the run."""
-        return not (self.contexts is None and self.palette is None and self.counts is None)
+        return self.counted or self.palette is not None
+
+    @property
+    def counted(self) -> bool:
+        """Whether its frequencies can be counted again on other latents (recounted)."""
+        return self.contexts is not None or self.counts is not None
 
     @property
     def how(self) -> Rounding:

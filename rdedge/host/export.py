@@ -12,8 +12,8 @@ import numpy as np
 
 from rdedge import canonical
 from rdedge._version import __version__
-from rdedge.bundle.bundle import OPTIONAL, Bundle, npy_bytes
-from rdedge.bundle.manifest import MAX_RATE_WEIGHT, Half, Level, Manifest
+from rdedge.bundle.bundle import Bundle, npy_bytes
+from rdedge.bundle.manifest import MAX_RATE_WEIGHT, OPTIONAL, Half, Level, Manifest
 from rdedge.bundle.recipe import Recipe, load_profile, load_recipe
 from rdedge.bundle.signature import private_key
 from rdedge.coding.selection import Selection
@@ -224,7 +224,7 @@ class Draft:
         """Contexts or counts, counted on what the encoder of this bundle gives; None where classes
         select tables.
         """
-        if self.entropy is None or self.entropy.palette is not None:
+        if self.entropy is None or not self.entropy.counted:
             return None
         encoder, _ = coders(made)
         layout, parts = layout_of(self.model), self.basis.parts

@@ -32,6 +32,7 @@ from safetensors import SafetensorError
 from rdedge import canonical
 from rdedge._version import __version__
 from rdedge.bundle.bundle import DICTIONARY
+from rdedge.bundle.manifest import OPTIONAL
 from rdedge.data.files import write_file
 from rdedge.errors import ConfigError, OutputError, TrainingError
 from rdedge.host.models import rebuild
@@ -41,8 +42,8 @@ from rdedge.host.training import Progress, Trainer
 
 _TENSORS, _STATE = "checkpoint.safetensors", "checkpoint.json"
 # Where contexts, a palette or counts select tables: they are trained, so they belong to the run.
-ENTROPY = ("tables.bin", "selection.bin", "contexts.bin", "palette.bin", "counts.bin")
-_OF_ENTROPY = ENTROPY[:2]
+_OF_ENTROPY = ("tables.bin", "selection.bin")
+ENTROPY = (*_OF_ENTROPY, *OPTIONAL)
 
 
 class RunFolder:
