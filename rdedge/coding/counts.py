@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from rdedge.coding.tables import TOTAL, Tables
 from rdedge.errors import FormatError, TruncatedError
-from rdedge.format.varint import append_varint, append_zigzag, read_varint, read_zigzag
+from rdedge.format.reader import Reader
+from rdedge.format.varint import append_varint, append_zigzag, read_zigzag
 
 __all__ = ["Counts", "decision_tables"]
 
@@ -129,30 +130,21 @@ class Counts:
     @staticmethod
     def from_bytes(data: bytes) -> Counts:
         """Read counts.bin. Raises FormatError or TruncatedError for anything else."""
-        at = 0
-
-        def varint(what: str, least: int, most: int) -> int:
-            nonlocal at
-            value, at = read_varint(data, at)
-            if not least <= value <= most:
-                raise FormatError(f"counts: {what} is {value}", expected=f"{least} to {most}")
-            return value
+        reader = Reader(data, "counts")
 
         def varints(count: int) -> list[int]:
-            if count > len(data) - at:
-                raise TruncatedError(
-                    f"counts: {len(data) - at} bytes of numbers", expected=f"{count}"
-                )
-            return [varint("a number", 1, TOTAL) for _ in range(count)]
+            if count > reader.left:
+                raise TruncatedError(f"counts: {reader.left} bytes of numbers", expected=f"{count}")
+            return [reader.varint("a number", 1, TOTAL) for _ in range(count)]
 
-        n = varint("the number of symbols", 2, SYMBOLS_MAX)
-        minimum, at = read_zigzag(data, at)
-        channels = varint("the number of channels", 1, CHANNELS_MAX)
-        lags = varints(varint("the number of lags", 0, LAGS_MAX))
+        n = reader.varint("the number of symbols", 2, SYMBOLS_MAX)
+        minimum, reader.offset = read_zigzag(data, reader.offset)
+        channels = reader.varint("the number of channels", 1, CHANNELS_MAX)
+        lags = varints(reader.varint("the number of lags", 0, LAGS_MAX))
         priors = np.array(varints(PREDICTORS + len(lags)), np.int64)
         frequencies = np.array(varints(channels * (n + 2) * (n + 1)), np.int64)
-        if at != len(data):
-            raise FormatError(f"counts: {len(data) - at} bytes follow", expected="0")
+        if reader.left:
+            raise FormatError(f"counts: {reader.left} bytes follow", expected="0")
         return Counts(minimum, tuple(lags), priors, frequencies.reshape(channels, n + 2, n + 1))
 
 

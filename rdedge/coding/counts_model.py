@@ -61,8 +61,6 @@ class CountsModel:
         """The symbols of a stream of so many samples, (n,) int32. Raises FormatError."""
         count = samples * self.counts.channels * self.times
         least = count * self.least
-        # Before there is memory for them.
-        coder.refuse_unearned(count, lanes, least, len(latents))
         in_c = self._native
         if in_c is not None and coder.backend == "c":
             return coder.decode_by(
@@ -75,6 +73,8 @@ class CountsModel:
                     samples, self.times, decoding, model, to
                 ),
             )
+        # Before there is memory for them.
+        coder.refuse_unearned(count, lanes, least, len(latents))
         symbols = np.zeros((samples, self.counts.channels, self.times), np.int32)
         steps = self._numpy.steps(symbols)
         coder.decode_in_steps(latents, escapes, count, lanes, least, steps)

@@ -23,6 +23,7 @@ _KEPT, _BACK = 63488, 2048
 Index = NDArray[np.uint16]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
+Place = tuple[int, int, int]
 
 
 class _Channel:
@@ -88,72 +89,72 @@ class NumpyCounts:
         """symbols: (samples, C, T) -> decisions in the order in which they are coded, the table of
         each, and how many each symbol takes, (samples, C, T).
         """
-        samples, channels, times = symbols.shape
         n = self.counts.symbols
         decided: list[int] = []
         index: list[int] = []
         taken = np.empty(symbols.shape, np.int32)
-        for s in range(samples):
-            if not s or alone:
-                state = self._channels(times if alone else samples * times)
-            for c in range(channels):
-                for t in range(times):
-                    value = int(symbols[s, c, t]) - self.counts.minimum
-                    entry = value if 0 <= value < n else n
-                    predicted = state[c].predicted()
-                    order, levels = _decisions(state[c].weights, predicted)
-                    place = int(np.flatnonzero(order == entry)[0])
-                    index += levels[: place + 1].tolist()
-                    decided += [0] * min(place, n) + [1] * (place < n)
-                    taken[s, c, t] = min(place + 1, n) + (entry == n)
-                    if entry == n:
-                        index.append(OUTSIDE)
-                        decided.append(_wrapped(value))
-                    state[c].learn(entry, predicted)
+        for at, channel in self._walk(symbols.shape, alone):
+            value, entry = self._entry(symbols[at])
+            predicted = channel.predicted()
+            order, levels = _decisions(channel.weights, predicted)
+            place = int(np.flatnonzero(order == entry)[0])
+            index += levels[: place + 1].tolist()
+            decided += [0] * min(place, n) + [1] * (place < n)
+            taken[at] = min(place + 1, n) + (entry == n)
+            if entry == n:
+                index.append(OUTSIDE)
+                decided.append(_wrapped(value))
+            channel.learn(entry, predicted)
         return np.array(decided, np.int32), np.array(index, np.uint16), taken
 
     def steps(self, symbols: Int32s) -> Iterator[Step]:
         """Steps of decoding; symbols (samples, C, T) are filled in on the way."""
-        samples, channels, times = symbols.shape
-        state = self._channels(samples * times)
         n = self.counts.symbols
-        for s in range(samples):
-            for c in range(channels):
-                for t in range(times):
-                    predicted = state[c].predicted()
-                    order, levels = _decisions(state[c].weights, predicted)
-                    entry = int(order[-1])
-                    for place in range(n):
-                        answer = yield from _asked(int(levels[place]))
-                        if answer == 1:
-                            entry = int(order[place])
-                            break
-                    value = entry
-                    if entry == n:
-                        value = yield from _asked(OUTSIDE)
-                    state[c].learn(entry, predicted)
-                    symbols[s, c, t] = _wrapped(value + self.counts.minimum)
+        for at, channel in self._walk(symbols.shape, alone=False):
+            predicted = channel.predicted()
+            order, levels = _decisions(channel.weights, predicted)
+            entry = int(order[-1])
+            for place in range(n):
+                answer = yield from _asked(int(levels[place]))
+                if answer == 1:
+                    entry = int(order[place])
+                    break
+            value = entry
+            if entry == n:
+                value = yield from _asked(OUTSIDE)
+            channel.learn(entry, predicted)
+            symbols[at] = _wrapped(value + self.counts.minimum)
 
     def used(self, symbols: Int32s) -> NDArray[np.float64]:
         """What each predictor has weighed where symbols (samples, C, T) came, each sample alone,
         what it said of them included; (E,), added up.
         """
         total = np.zeros(self.counts.predictors)
-        n = self.counts.symbols
-        for sample in symbols:
-            state = self._channels(symbols.shape[2])
-            for channel, values in zip(state, sample.tolist(), strict=True):
-                for value in values:
-                    inside = 0 <= value - self.counts.minimum < n
-                    entry = value - self.counts.minimum if inside else n
-                    predicted = channel.predicted()
-                    did = channel.weights * predicted[:, entry]
-                    total += did / did.sum()
-                    channel.learn(entry, predicted)
+        for at, channel in self._walk(symbols.shape, alone=True):
+            _, entry = self._entry(symbols[at])
+            predicted = channel.predicted()
+            did = channel.weights * predicted[:, entry]
+            total += did / did.sum()
+            channel.learn(entry, predicted)
         return total
 
-    def _channels(self, room: int) -> list[_Channel]:
-        return [_Channel(self.counts, c, room) for c in range(self.counts.channels)]
+    def _walk(self, shape: tuple[int, ...], alone: bool) -> Iterator[tuple[Place, _Channel]]:
+        """The symbols of samples (samples, C, T) in the order in which they are coded, and their
+        channels, which begin anew with a packet, or alone with each sample.
+        """
+        samples, channels, times = shape
+        for s in range(samples):
+            if not s or alone:
+                room = times if alone else samples * times
+                state = [_Channel(self.counts, c, room) for c in range(channels)]
+            for c in range(channels):
+                for t in range(times):
+                    yield (s, c, t), state[c]
+
+    def _entry(self, symbol: np.int32) -> tuple[int, int]:
+        """A symbol less the first one, and its entry."""
+        value = int(symbol) - self.counts.minimum
+        return value, value if 0 <= value < self.counts.symbols else self.counts.symbols
 
 
 def _wrapped(value: int) -> int:

@@ -95,6 +95,11 @@ class Selection:
         tables = np.arange(latents, dtype=np.uint16)[None]
         return Selection((Group(tables, np.zeros(latents, np.uint8)),))
 
+    @staticmethod
+    def single(quantisers: NDArray[np.uint8]) -> Selection:
+        """One table for all latents, for what chooses others by itself. quantisers: (L,)."""
+        return Selection((Group(np.zeros((1, quantisers.size), np.uint16), quantisers),))
+
     @property
     def latents(self) -> int:
         """L, of one row."""

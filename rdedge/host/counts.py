@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from rdedge.coding.counts import PREDICTORS, PRIOR_MIN, REACH, SYMBOLS_MAX, Counts, decision_tables
+from rdedge.coding.counts import PREDICTORS, REACH, SYMBOLS_MAX, Counts, decision_tables
 from rdedge.coding.counts_numpy import NumpyCounts
 from rdedge.coding.quantiser import EXACT
-from rdedge.coding.selection import Group, Selection
-from rdedge.coding.tables import TOTAL, Tables, integer_frequencies
+from rdedge.coding.selection import Selection
+from rdedge.coding.tables import Tables, integer_frequencies
 from rdedge.host.classes import Layout
 from rdedge.host.spans import lag_of
 from rdedge.types import Array
@@ -40,17 +40,15 @@ def fit_counts(layout: Layout, rows: Array) -> tuple[Selection, Tables, Counts]:
     lag = lag_of(layout, rows)
     lags = tuple(k for k in (lag - 1, lag, lag + 1, 2 * lag) if 1 <= k <= REACH)
     predictors = PREDICTORS + len(lags)
-    priors = _in_all(np.full(predictors, 1.0 / predictors))
+    priors = integer_frequencies(np.ones(predictors))
     frequencies = np.stack([_frequencies(entries[:, c], n) for c in range(channels)])
     counts = Counts(minimum, lags, priors, frequencies)
     some = shaped[:: -(-len(shaped) // _SAMPLES)]
     for _ in range(_ROUNDS):
         used = NumpyCounts(counts).used(some)
         mixed = (1 - _EVEN) * used / used.sum() + _EVEN / predictors
-        counts = replace(counts, priors=_in_all(mixed))
-    kinds = layout.quantisers
-    selection = Selection((Group(np.zeros((1, kinds.size), np.uint16), kinds),))
-    return selection, decision_tables(), counts
+        counts = replace(counts, priors=integer_frequencies(mixed))
+    return Selection.single(layout.quantisers), decision_tables(), counts
 
 
 def _told_apart(rows: Array) -> tuple[int, int]:
@@ -75,10 +73,3 @@ def _frequencies(entries: Array, n: int) -> Array:
     np.add.at(after, (entries[:, :-1].ravel(), entries[:, 1:].ravel()), 1.0)
     after += _SMOOTHING * in_all
     return np.stack([integer_frequencies(row) for row in np.vstack([in_all, after])])
-
-
-def _in_all(shares: Array) -> Array:
-    """Shares that add up to 1 -> int64 that add up to 65536, each at least PRIOR_MIN."""
-    found: Array = np.maximum(np.floor(shares * TOTAL).astype(np.int64), PRIOR_MIN)
-    found[int(found.argmax())] += TOTAL - int(found.sum())
-    return found

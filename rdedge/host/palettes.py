@@ -15,7 +15,7 @@ import torch
 
 from rdedge import metrics
 from rdedge.coding.quantiser import NEAREST as TO_NEAREST
-from rdedge.coding.selection import Group, Selection
+from rdedge.coding.selection import Selection
 from rdedge.host.entropy import Entropy
 from rdedge.host.fit import NEAREST, Latents
 from rdedge.host.models.palette import PaletteCodec
@@ -72,7 +72,7 @@ def fit_palette(
     def entropy(seen: list[Array]) -> Entropy:
         palette = to_integers(net, positions, outside, offsets)
         kinds = np.full(config.latents, TO_NEAREST, np.uint8)
-        selection = Selection((Group(np.zeros((1, config.latents), np.uint16), kinds),))
+        selection = Selection.single(kinds)
         return Entropy(selection, counted(palette, seen), palette=palette)
 
     chosen, some = _part(validation, _CHOICE_PIXELS), _part(train, _CHANGED_PIXELS)
