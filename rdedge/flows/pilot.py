@@ -205,7 +205,7 @@ def _worked(
     times = [s.encode_s for s in kept.sent]
     value = {
         **found,
-        "verdict": pilot_verdict.verdict(seen, best, today["bits_per_element"]),
+        "verdict": pilot_verdict.verdict(seen, best, today["bytes"]),
         "saving": None if money is None else money.saving,
         "inference": inference(bundle, held_out, times, load_profile(options.target)),
         "samples": shown,

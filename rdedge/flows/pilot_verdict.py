@@ -123,14 +123,12 @@ def nothing_to_learn(name: str) -> dict[str, Any]:
     return _verdict("do-not", [_reason(f"data-{name}")], None)
 
 
-def verdict(seen: Seen, classical: Point | None, baseline_bits: float) -> dict[str, Any]:
-    """For pilot.json. baseline_bits: an element, of what the saving is counted against."""
+def verdict(seen: Seen, classical: Point | None, baseline: int) -> dict[str, Any]:
+    """For pilot.json. baseline: bytes of the held-out samples, of what is used today."""
     found, reasons = answer(seen)
     alternative = None
-    if classical is not None:
-        bits = classical.bits_per_element.value
-        our_saving = baseline_bits - bits * seen.ours / max(1, seen.best or 0)
-        theirs = baseline_bits - bits
+    if classical is not None and seen.best is not None:
+        our_saving, theirs = baseline - seen.ours, baseline - seen.best
         alternative = {
             "codec": classical.codec,
             "setting": classical.setting,

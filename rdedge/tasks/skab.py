@@ -45,19 +45,8 @@ class _F1:
         mean, std = rows.mean(axis=0), rows.std(axis=0)
         # A channel that never moved in training counts in its own unit.
         std = np.where(std > 0, std, 1.0)
-        covariance = np.atleast_2d(np.cov((rows - mean) / std, rowvar=False))
-        inverse = np.linalg.pinv(covariance, hermitian=True)
-
-        def squared_distance(rows: Array) -> Array:
-            z = (rows - mean) / std
-            squared: Array = np.einsum("rc,cd,rd->r", z, inverse, z)
-            return squared
-
-        distance: Callable[[Array], Array] = squared_distance
-        if len(wrong) < 2 * rows.shape[1]:
-            limit = float(np.quantile(distance(rows), _IN_ORDER))
-        else:
-            distance, limit = _discriminant(rows, wrong, mean, std)
+        fitted = _discriminant if len(wrong) >= 2 * rows.shape[1] else _t_squared
+        distance, limit = fitted((rows - mean) / std, (wrong - mean) / std)
 
         def f1(samples: Samples, labels: Labels) -> float:
             rows, marks = _rows(samples, labels)
@@ -66,7 +55,7 @@ class _F1:
                     f"windows of {rows.shape[1]} channels", expected=f"{len(mean)}, as in training"
                 )
             # A row with a gap is no alarm: NaN exceeds nothing.
-            alarms = distance(rows) > limit
+            alarms = distance((rows - mean) / std) > limit
             total = int(alarms.sum()) + int(marks.sum())
             return 2.0 * int((alarms & marks).sum()) / total if total else 1.0
 
@@ -76,16 +65,30 @@ class _F1:
 f1 = _F1()
 
 
-def _discriminant(
-    rows: Array, wrong: Array, mean: Array, std: Array
-) -> tuple[Callable[[Array], Array], float]:
-    """Fisher's, of rows in order and of wrong ones, and the limit with the best F1 on both."""
-    a, b = (rows - mean) / std, (wrong - mean) / std
-    within = a.T @ a + (b - b.mean(axis=0)).T @ (b - b.mean(axis=0))
-    direction = np.linalg.pinv(within / (len(a) + len(b)), hermitian=True) @ b.mean(axis=0)
+# Of standardised rows (R, C) -> how far each is from order, (R,), and the limit of an alarm.
+Detector = tuple[Callable[[Array], Array], float]
 
-    def along(rows: Array) -> Array:
-        found: Array = (rows - mean) / std @ direction
+
+def _t_squared(rows: Array, wrong: Array) -> Detector:
+    """Hotelling's, of rows in order; wrong ones are too few to teach."""
+    covariance = np.atleast_2d(np.cov(rows, rowvar=False))
+    inverse = np.linalg.pinv(covariance, hermitian=True)
+
+    def distance(z: Array) -> Array:
+        squared: Array = np.einsum("rc,cd,rd->r", z, inverse, z)
+        return squared
+
+    return distance, float(np.quantile(distance(rows), _IN_ORDER))
+
+
+def _discriminant(rows: Array, wrong: Array) -> Detector:
+    """Fisher's, of rows in order and of wrong ones, and the limit with the best F1 on both."""
+    middle = wrong.mean(axis=0)
+    within = rows.T @ rows + (wrong - middle).T @ (wrong - middle)
+    direction = np.linalg.pinv(within / (len(rows) + len(wrong)), hermitian=True) @ middle
+
+    def along(z: Array) -> Array:
+        found: Array = z @ direction
         return found
 
     of_rows, of_wrong = along(rows), along(wrong)

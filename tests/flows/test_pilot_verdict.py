@@ -59,7 +59,7 @@ def point(bits: float, mse: float, score: float | None = None) -> Point:
 
 
 def test_the_alternative_is_measured_by_what_is_sent() -> None:
-    made = verdict(FINE, replace(point(1.0, 1.0), codec="webp", learned=False), 8.0)
+    made = verdict(FINE, replace(point(1.0, 1.0), codec="webp", learned=False), 8000)
     # We send 0.7 bits where it sends 1.
     assert made["alternative"]["share_of_saving"] == pytest.approx((8 - 1) / (8 - 0.7))
 
