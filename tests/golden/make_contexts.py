@@ -6,7 +6,6 @@ same bytes. A file that is there is never replaced.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from rdedge.coding.context_model import ContextModel
 from rdedge.coding.rans import Coder
 from tests.coding.context_cases import case
+from tests.golden.once import keep
 
 PATH = Path(__file__).parent / "coding" / "contexts.json"
 SEEDS = (0, 2, 8, 58, 61, 91)
@@ -37,7 +37,4 @@ def made(seed: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if PATH.exists():
-        print(f"{PATH.name} is there and stays as it is")
-    else:
-        PATH.write_text("\n".join(json.dumps(made(seed)) for seed in SEEDS) + "\n")
+    keep(PATH, made, SEEDS)

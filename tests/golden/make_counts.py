@@ -6,7 +6,6 @@ bytes. A file that is there is never replaced.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from rdedge.coding.counts import decision_tables
 from rdedge.coding.counts_model import CountsModel
 from rdedge.coding.rans import Coder
 from tests.coding.counts_cases import case
+from tests.golden.once import keep
 
 PATH = Path(__file__).parent / "coding" / "counts.json"
 SEEDS = (0, 1, 2, 3, 5, 8)
@@ -36,7 +36,4 @@ def made(seed: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if PATH.exists():
-        print(f"{PATH.name} is there and stays as it is")
-    else:
-        PATH.write_text("\n".join(json.dumps(made(seed)) for seed in SEEDS) + "\n")
+    keep(PATH, made, SEEDS)

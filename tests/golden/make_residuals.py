@@ -5,12 +5,12 @@ A file that is there is never replaced.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from rdedge.coding.residual import Residual, write_residual
+from tests.golden.once import keep
 
 PATH = Path(__file__).parent / "coding" / "residuals.json"
 SEEDS = (0, 1, 2, 3, 4, 5)
@@ -36,7 +36,4 @@ def made(seed: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if PATH.exists():
-        print(f"{PATH.name} is there and stays as it is")
-    else:
-        PATH.write_text("\n".join(json.dumps(made(seed)) for seed in SEEDS) + "\n")
+    keep(PATH, made, SEEDS)

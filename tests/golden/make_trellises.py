@@ -6,7 +6,6 @@ same values. A file that is there is never replaced.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from rdedge.coding.rans import Coder
 from rdedge.coding.search import search
 from rdedge.coding.trellis import dequantise
 from tests.coding.trellis_cases import trellis_case
+from tests.golden.once import keep
 
 PATH = Path(__file__).parent / "coding" / "trellises.json"
 SEEDS = (0, 2, 8, 58, 61)
@@ -51,7 +51,4 @@ def made(seed: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if PATH.exists():
-        print(f"{PATH.name} is there and stays as it is")
-    else:
-        PATH.write_text("\n".join(json.dumps(made(seed)) for seed in SEEDS) + "\n")
+    keep(PATH, made, SEEDS)

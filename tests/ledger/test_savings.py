@@ -24,6 +24,7 @@ from rdedge.ledger.schema import PacketRow
 from rdedge.ledger.tariff import Fleet, load, with_fleet
 from rdedge.ledger.wire import Interval, apportion
 from tests.ledger.rows import DAY, START, fleet, instead, packet, writer_of
+from tests.report.redo import on_the_wire
 
 
 @pytest.fixture
@@ -46,15 +47,6 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "led"
 
 
-def by_hand(n: int) -> int:
-    """docs/ledger.md, one message of n bytes by MQTT in TLS."""
-    rest = n + 36
-    message = rest + 1 + (1 if rest < 128 else 2 if rest < 16_384 else 3)
-    message += 22 * math.ceil(message / 16_384)
-    segments = math.ceil(message / 1448)
-    return message + 52 * segments + 52 * math.ceil(segments / 2) + 130
-
-
 STEPS = ((0, 100, "0.02"), (100, 1000, "0.01"), (1000, None, "0.005"))
 
 
@@ -72,7 +64,7 @@ def monthly(rows: list[PacketRow], sizes: list[int]) -> Fraction:
     kept: dict[str, int] = defaultdict(int)
     messages: dict[str, int] = defaultdict(int)
     for row, n in zip(rows, sizes, strict=True):
-        wire[row.device] += by_hand(n)
+        wire[row.device] += on_the_wire(n)
         kept[row.device] += n
         messages[row.device] += max(1, math.ceil(n / 5120))
     total = Fraction(0)
@@ -119,7 +111,7 @@ def test_every_sum_again_in_plain_python(ledger: Path) -> None:
     assert total["packets"] == len(rows)
     assert total["raw_bytes"] == sum(r.raw_bytes for r in rows)
     assert total["ours_payload"] == sum(r.payload_bytes for r in rows)
-    assert total["ours_wire"] == sum(by_hand(r.payload_bytes) for r in rows)
+    assert total["ours_wire"] == sum(on_the_wire(r.payload_bytes) for r in rows)
     assert total["fallback_share"] == sum(r.fallback_samples for r in rows) / 2400
     assert total["kept_share"] == total["promised_share"] == 1.0
     for column, key in (("device", "device"), ("stream", "stream")):
@@ -168,7 +160,7 @@ def test_what_sockets_counted_stands_in_for_the_estimate(tmp_path: Path) -> None
     writer.append(intervals=[row], sent=sent)
     found = savings_of_ledger(tmp_path).to_json()
     # The first of them had been sent before: its bytes come on top.
-    rest = sum(by_hand(r.payload_bytes) for r in (rows[0], *rows[40:]))
+    rest = sum(on_the_wire(r.payload_bytes) for r in (rows[0], *rows[40:]))
     assert found["totals"]["ours_wire"] == payload + 5700 + rest
     assert found["wire"]["kind"] == "mixed"
     assert found["wire"]["measured_bytes"] == payload + 5700
