@@ -36,8 +36,9 @@ from rdedge.types import Array, Bound
 
 # On the step of a run, the coarsest first.
 FACTORS = (2.0, 2**0.5, 1.0, 2**-0.5, 0.5)
-# Shares of the budget: the first run, all runs, all classical codecs.
-_FIRST, _RUNS, _CLASSICAL = 0.35, 0.5, 0.3
+# Shares of the budget: the first run, all runs, all classical codecs; of these the last get no more
+# than what is learned took, which they are beside, and at least the last share.
+_FIRST, _RUNS, _CLASSICAL, _LEAST = 0.35, 0.5, 0.3, 0.1
 # More points for a task, at most, each with twice or half the step.
 MORE = 2
 # Samples on which all classical codecs are tried first.
@@ -204,12 +205,13 @@ def classical_points(
     wanted = distinct([one.point.distortion for one in points.made], Bound(metric, 1.0))
     if not wanted:
         return
+    whole = trainer.clock.budget_s
+    budget = min(_CLASSICAL * whole, max(_LEAST * whole, trainer.clock.spent_s))
     first = min(wanted, key=lambda value: abs(value - chosen))
     search = _Search(trainer, points.made[0].draft.basis.scale)
-    scouted, left_out = _scouted(trainer, search, first, must)
+    scouted, left_out = _scouted(trainer, search, first, must, budget)
     if not scouted:
         return
-    budget = _CLASSICAL * trainer.clock.budget_s
     near = [one for one in scouted if one.size <= _CLOSE * scouted[0].size]
     # The best few are what the verdict rests on: these at least, unless one alone would take all.
     sure = [one for one in near if one.full_s <= budget or one is near[0]]
@@ -243,9 +245,9 @@ class _Scouted:
 
 
 def _scouted(
-    trainer: Trainer, search: _Search, value: float, must: str | None
+    trainer: Trainer, search: _Search, value: float, must: str | None, budget: float
 ) -> tuple[list[_Scouted], list[str]]:
-    """(codecs by their size on a few samples, those that there was no time for)."""
+    """(codecs by their size on a few samples, those that the budget, in seconds, left out)."""
     clock, spec = trainer.clock, trainer.gathered.spec
     few = _few(trainer.gathered.held_out, _SCOUTS[spec.kind])
     more = sum(map(len, trainer.gathered.held_out)) / max(1, sum(map(len, few)))
@@ -253,7 +255,7 @@ def _scouted(
     left_out = []
     start = clock.spent_s
     for codec in sorted(registry.available(), key=lambda name: not _fast(name)):
-        over = clock.spent_s - start > _CLASSICAL * clock.budget_s
+        over = clock.spent_s - start > budget
         if over and not _fast(codec) and codec != must:
             left_out.append(codec)
             continue

@@ -8,24 +8,24 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rdedge.report.text import size, table
+from rdedge.report.text import counted, size, table
 
 _MOST_ROWS = 12
 # What an assumption's key says.
 _SENTENCES = {
     "saving.example-tariff": "the tariff is an EXAMPLE ({name}): its prices are nobody's",
     "saving.samples-a-day": "a device makes {samples:g} samples a day, as the tariff says",
-    "saving.whole-days": "fewer than 14 days: what the ledger holds stands for {days} whole day(s)",
+    "saving.whole-days": "fewer than 14 days: what the ledger holds stands for {whole}",
     "saving.wire-estimated": "bytes on the wire are estimated, of a message a packet by {protocol}",
     "saving.wire-mixed": "bytes on the wire are counted by sockets where they were, else estimated",
     "saving.wire-measured": "bytes on the wire were counted by sockets",
     "saving.reference": "{codec} ({setting}, {kind}) was run on {packets:,} packets; "
     "all others are taken to be alike",
     "saving.no-interval": "no interval: it takes at least {least} days or parts of them",
-    "saving.drawn": "the interval draws {devices} devices and {units} {what} in blocks of {block}",
+    "saving.drawn": "the interval draws {drawn} and {units} {what} in blocks of {block}",
     "saving.season-fitted": "the season is in the data, as one wave a year",
-    "saving.season-assumed": "{days} days show no season: {season:.0%} of the mean is assumed",
-    "saving.season-unknown": "{days} days show no season: the interval is of a year like "
+    "saving.season-assumed": "no season shows in {whole}: {season:.0%} of the mean is assumed",
+    "saving.season-unknown": "no season shows in {whole}: the interval is of a year like "
     "these days, and no wider for what the rest of a year may be (fleet.season in the tariff)",
     "saving.one-device": "one device: the interval says nothing of others",
 }
@@ -45,6 +45,9 @@ def sentence(assumption: Mapping[str, Any]) -> str:
     """What an assumption says. assumption: key and values, as LedgerSavings.assumptions has it."""
     values = dict(assumption["values"])
     values["what"] = "days" if values.get("days") is True else "parts of the time"
+    for name, key, noun in (("whole", "days", "day"), ("drawn", "devices", "device")):
+        if type(values.get(key)) is int:
+            values[name] = counted(values[key], noun)
     return _SENTENCES[assumption["key"]].format(**values)
 
 
@@ -70,7 +73,7 @@ def savings_text(found: Mapping[str, Any]) -> str:
     period = found["period"]
     lines = [headline(found)]
     year = s["yearly"]
-    net = f"a year, {year['devices']:,} devices: {money(year['value'], currency)}"
+    net = f"a year, {counted(year['devices'], 'device')}: {money(year['value'], currency)}"
     if year["low"] is not None:
         net += f" ({money(year['low'], currency)} to {money(year['high'], currency)})"
     if currency != "MB":
@@ -80,10 +83,11 @@ def savings_text(found: Mapping[str, Any]) -> str:
         )
         net += "once, never paid back" if back is None else f"once, paid back in {back:g} months"
     what = (
-        f"{len(found['by_device'])} devices, {period['first_day']} to {period['last_day']}, "
-        f"{total['packets']:,} packets: {size(total['raw_bytes'])} became "
-        f"{size(total['ours_payload'])} ({total['ratio']:.1f} to 1), "
-        f"{size(total['ours_wire'])} on the wire ({found['wire']['kind']})"
+        f"{counted(len(found['by_device']), 'device')}, {period['first_day']} to "
+        f"{period['last_day']}, {counted(total['packets'], 'packet')}: "
+        f"{size(total['raw_bytes'])} became {size(total['ours_payload'])} "
+        f"({total['ratio']:.1f} to 1), {size(total['ours_wire'])} on the wire "
+        f"({found['wire']['kind']})"
     )
     lines += [net, what, "", _ways(found), ""]
     for column in ("device", "stream", "day"):

@@ -31,6 +31,11 @@ def size(count: float) -> str:
     raise AssertionError(count)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: 1 device, 1,200 devices."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def outline(value: Any, indent: int = 0) -> str:
     """Nested dicts and lists as indented lines `name: value`."""
     pad = "  " * indent
