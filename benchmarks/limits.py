@@ -16,6 +16,7 @@ random rotation of components whose variances spread over three orders of magnit
 independent elements on 16 levels, a two-sided geometric distribution of 3.71 bits; R(D) by
 Blahut's and Arimoto's algorithm, on reproductions four times as fine, the quantiser by dynamic
 programming.
+iid-series, ar1-series: the same sources as one channel of a series, `linear` on windows of 256.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from rdedge.limits.scalar import ecsq_correlated, ecsq_correlated_distortion
 
 RESULTS = Path(__file__).parent / "results"
 RATES = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
-TRAIN, HELD_OUT, SIZE, RHO = 20_000, 10_000, 32, 0.9
+TRAIN, HELD_OUT, SIZE, RHO, WINDOW = 20_000, 10_000, 32, 0.9, 256
 # Of the levels, at a variance of 1.
 LEVELS = np.arange(16.0)
 SHARES = 0.75 ** np.abs(LEVELS - 7.0)
@@ -140,26 +141,36 @@ def _levels(count: int, rng: np.random.Generator) -> tuple[Law, np.ndarray]:
     return law, rng.choice(LEVELS, (count, SIZE), p=SHARES)
 
 
-SOURCES = {"iid": _iid, "ar1": _ar1, "correlated": _correlated, "levels": _levels}
+SOURCES = {
+    "iid": _iid,
+    "ar1": _ar1,
+    "correlated": _correlated,
+    "levels": _levels,
+    "iid-series": _iid,
+    "ar1-series": lambda *how: (_gaussian(ar1_covariance(RHO, WINDOW)), _ar1(*how)[1]),
+}
 
 
 def _case(source: str, rate: float, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     rng = np.random.default_rng(list(SOURCES).index(source))
     law, samples = SOURCES[source](TRAIN + HELD_OUT, rng)
     x = samples.astype(np.float32)
+    series, held_out = source.endswith("series"), HELD_OUT
+    if series:
+        x, held_out = x.reshape(-1, WINDOW, 1), HELD_OUT * SIZE // WINDOW
     data = folder / f"{source}.npy"
     np.save(data, x)
-    x = x[TRAIN:]
+    x = x[-held_out:]
     run = folder / f"{source}-{rate:g}"
     card = train(
         data,
         max_distortion=law.bound_at(rate),
         metric="mse",
         output=run,
-        model="mlp",
-        kind="vector",
-        held_out=HELD_OUT,
-        epochs=options.epochs,
+        model="linear" if series else "mlp",
+        kind="series" if series else "vector",
+        held_out=held_out,
+        **({} if series else {"epochs": options.epochs}),
         force=True,
     )
     bundle = export(run, folder / f"{run.name}.rdb", force=True)
@@ -171,7 +182,7 @@ def _case(source: str, rate: float, folder: Path, options: argparse.Namespace) -
     floor = law.floor(distortion)
     return {
         "source": source,
-        "elements": SIZE,
+        "elements": WINDOW if series else SIZE,
         "samples": len(x),
         "bound": round(card["bound"]["value"], 6),
         "distortion": round(distortion, 6),
@@ -180,7 +191,7 @@ def _case(source: str, rate: float, folder: Path, options: argparse.Namespace) -
         "packet_bits": round(8.0 * card["packet_bytes"] / x.size, 4),
         "rate_distortion": round(floor, 4),
         "rate_distortion_endless": round(rate_ar1(RHO, 1.0, distortion), 4)
-        if source == "ar1"
+        if source.startswith("ar1")
         else "",
         "scalar": round(best, 4),
         "above_rate_distortion": round(bits - floor, 4),
