@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/limits.py [--machine NAME] [--epochs N] [--only SOURCE]
 
-Writes results/limits-MACHINE.csv and .png. Each row is one bound: an `mlp` trained for it on
+Writes results/limits-MACHINE.csv, where the rows of the sources that were run replace those that
+are there, and .png of all. Each row is one bound: an `mlp` trained for it on
 20,000 vectors of 32 elements, exported, 10,000 held-out vectors compressed into one container and
 decompressed again. Bits are of the container, all included, and of the packet alone, as the
 scorecard of training has it. Beside them stand, at the distortion that was measured, R(D) of the
@@ -32,6 +33,7 @@ from typing import Any
 
 import numpy as np
 from coding import machine_name
+from kept import replace_rows
 
 from rdedge import metrics
 from rdedge.codec import Decoder, Encoder
@@ -60,23 +62,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--machine", default=machine_name())
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--only", choices=SOURCES, help="one source")
+    parser.add_argument("--only", action="append", choices=SOURCES, help="one or several sources")
     parser.add_argument("--keep", type=Path, help="keep data, runs and bundles in this folder")
     options = parser.parse_args()
-    rows = []
+    path = RESULTS / f"limits-{options.machine}.csv"
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
-        for source in SOURCES:
-            if options.only in (None, source):
-                for rate in RATES:
-                    rows.append(_case(source, rate, folder, options))
-                    print(rows[-1], flush=True)
-    path = RESULTS / f"limits-{options.machine}.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    _draw(rows, path.with_suffix(".png"))
+        for source in options.only or SOURCES:
+            rows = []
+            for rate in RATES:
+                rows.append(_case(source, rate, folder, options))
+                print(rows[-1], flush=True)
+            replace_rows(path, tuple(rows[0]), source, rows)
+    with path.open(newline="") as file:
+        _draw(list(csv.DictReader(file)), path.with_suffix(".png"))
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def _case(source: str, rate: float, folder: Path, options: argparse.Namespace) -
     }
 
 
-def _draw(rows: list[dict[str, Any]], path: Path) -> None:
+def _draw(rows: list[dict[str, str]], path: Path) -> None:
     """Above: rate by distortion. Below: how far above R(D) codec and scalar quantisers are."""
     import matplotlib as mpl
 
@@ -219,17 +218,20 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     for (above, below), source in zip(axes.T, sources, strict=True):
         law = SOURCES[source](1, np.random.default_rng(list(SOURCES).index(source)))[0]
         own = [row for row in rows if row["source"] == source]
-        measured = [row["distortion"] for row in own]
+        measured, bits, over = (
+            [float(row[name]) for row in own]
+            for name in ("distortion", "bits", "above_rate_distortion")
+        )
         d = np.geomspace(0.8 * min(measured), min(1.0, 1.3 * max(measured)), 60)
         floor = np.array([law.floor(v) for v in d])
         best = np.array([law.scalar(v) for v in d])
         above.plot(d, floor, "k-", label="R(D): no codec can beat it")
         above.plot(d, best, "--", color="tab:blue", label="best scalar quantisers")
-        above.plot(measured, [r["bits"] for r in own], "o", color="tab:red", label="rdedge, actual")
+        above.plot(measured, bits, "o", color="tab:red", label="rdedge, actual")
         above.set(xscale="log", title=source, ylabel="bits an element")
         below.axhline(0.0, color="black")
         below.plot(d, best - floor, "--", color="tab:blue")
-        below.plot(measured, [r["above_rate_distortion"] for r in own], "o", color="tab:red")
+        below.plot(measured, over, "o", color="tab:red")
         below.set(xscale="log", xlabel="mean squared error (variance 1)", ylim=(-0.02, 0.4))
         below.set_ylabel("bits above R(D)")
         for axis in (above, below):

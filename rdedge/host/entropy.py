@@ -7,6 +7,7 @@ by simpler tables, and then stay while a step is looked for; at the end they are
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,12 +45,13 @@ QUANTISERS = ("auto", "rounded", "lowered", "trellis")
 _WEIGHTS = (0.09, 0.12, 0.16)
 _START = 0.4
 # The step of a trellis for that of each latent by itself, at equal error, to start from; what a bit
-# may be worth in its squared steps, the one to learn with first (ETTh1 and SKAB, and the most for
-# Gaussian vectors; figures.md).
-_TRELLIS_STEP, _TRELLIS_WEIGHTS = 0.6, (0.28, 0.22, 0.36, 0.45)
+# may be worth in its squared steps, and what contexts are learned with (ETTh1, SKAB, iid Gaussian
+# values; figures.md).
+_TRELLIS_STEP, _TRELLIS_WEIGHTS, _TRELLIS_WEIGHT = 0.6, (0.22, 0.28, 0.36, 0.45), 0.28
 # How often tables and the symbols that they make are brought together: each of the first three
-# rounds is worth half a percent (iid Gaussian vectors), and takes seconds.
-_COUNTS = 3
+# rounds is worth half a percent (iid Gaussian vectors), and takes seconds. Most while weights are
+# chosen, which ends where a round is worth less than a share of the bits.
+_COUNTS, _MOST_COUNTS, _WORTH = 3, 10, 1e-3
 # Of fewer training symbols a network learns the noise.
 _LEAST_SYMBOLS = 50_000
 _LEAST_FOLLOWING = 64
@@ -147,6 +149,10 @@ def choose_entropy(
         found = fit_entropy(model, train, validation, step, rounding)
         return found.selection, found.tables
 
+    def fit(found: Entropy, start: float) -> tuple[float, float]:
+        at = fit_step(validation, bound, scale, found.how, near=True, start=start)
+        return (np.inf, start) if at is None else (found.bits(validation, at[0]), at[0])
+
     rounding, step, bits = fit_rounding(classes, validation, bound, scale, near=near)
     best = fit_entropy(model, train, validation, step, rounding)
     layout = layout_of(model)
@@ -165,27 +171,51 @@ def choose_entropy(
         elif train.y[0].ndim == 2:
             # Not of images, whose rows lie in a grid: there taps save more.
             quantiser, weights = "trellis", _TRELLIS_WEIGHTS
-    tries: list[Entropy] = []
+    tries: Iterable[Entropy] = ()
     if quantiser == "trellis":
         layout = layout.unbound(_follow(layout, train))
-        first, step = _with_trellis(layout, train, _TRELLIS_STEP * step), _TRELLIS_STEP * step
-        tries = [replace(first, rate_weight=weight) for weight in weights]
+        step *= _TRELLIS_STEP
+        tries = weighed(layout, _with_trellis(layout, train, step), train, weights, fit, step)
     elif quantiser != "rounded":
         first = _counted(layout, train_contexts(layout, train, step, rounding), train, step, _START)
         tries = [replace(first, rate_weight=weight) for weight in weights]
     if not asked and counts_suit(layout):
-        tries.append(_with_counts(layout, train, step))
+        tries = [*tries, _with_counts(layout, train, step)]
+    start = step
     for tried in tries:
-        fitted = fit_step(validation, bound, scale, tried.how, near=True, start=step)
-        if fitted is None:
-            continue
-        bits = tried.bits(validation, fitted[0])
+        bits, at = fit(tried, start)
         if bits < least:
-            best, least, step = tried, bits, fitted[0]
+            best, least, step = tried, bits, at
     if not best.trained:
         return best
     # What validation samples have decided they may teach too.
     return recounted(layout, best, train.joined(validation), step)
+
+
+def weighed(
+    layout: Layout,
+    found: Entropy,
+    train: Latents,
+    weights: Sequence[float],
+    fit: Callable[[Entropy, float], tuple[float, float]],
+    step: float,
+) -> Iterator[Entropy]:
+    """With each weight in turn, the tables counted again on what they make at the step that fits,
+    as long as that is worth it: they were counted with less weight, for symbols further out. fit:
+    the bits at the bound and the step, from a step to start from.
+    """
+    for weight in weights:
+        found = replace(found, rate_weight=weight)
+        bits, step = fit(found, step)
+        for _ in range(_MOST_COUNTS):
+            if not np.isfinite(bits):
+                break
+            before = bits
+            found = recounted(layout, found, train, step, 1)
+            bits, step = fit(found, step)
+            if bits > (1.0 - _WORTH) * before:
+                break
+        yield found
 
 
 def _follow(layout: Layout, train: Latents) -> bool:
@@ -203,15 +233,17 @@ def layout_of(model: Model) -> Layout:
     return Layout.plain(model.config.latents) if model.layout is None else model.layout
 
 
-def recounted(layout: Layout, entropy: Entropy, train: Latents, step: float) -> Entropy:
+def recounted(
+    layout: Layout, entropy: Entropy, train: Latents, step: float, times: int = _COUNTS
+) -> Entropy:
     """The same contexts or counts, counted on training latents as it quantises them at this step;
-    several times over with a trellis, for the tables say how latents are quantised.
+    times over with a trellis, for the tables say how latents are quantised.
     """
     if entropy.counts is not None:
         return _with_counts(layout, train, step)
     assert entropy.contexts is not None
     weight, trellis = entropy.rate_weight, entropy.trellis
-    for _ in range(1 if trellis is None else _COUNTS):
+    for _ in range(1 if trellis is None else times):
         again = _counted(layout, entropy.contexts, train, step, entropy.how, trellis)
         entropy = replace(again, rate_weight=weight)
     return entropy
@@ -230,10 +262,10 @@ def _with_trellis(layout: Layout, train: Latents, step: float) -> Entropy:
     start = start_contexts(layout, train, step)
     found = _counted(layout, start, train, 2.0 * step, NEAREST, EIGHT)
     for share in (0.4, 1.0):
-        found = recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHTS[0]), train, step)
+        found = recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHT), train, step)
         contexts = train_contexts(layout, train, step, found.how, trellis=EIGHT, share=share)
         found = _counted(layout, contexts, train, step, found.how, EIGHT)
-    return recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHTS[0]), train, step)
+    return recounted(layout, replace(found, rate_weight=_TRELLIS_WEIGHT), train, step)
 
 
 def _counted(
