@@ -84,6 +84,15 @@ def judged(
     return Judged(judge, plain(parts.held_out) if held_out is None else held_out)
 
 
+def try_task(task: str, samples: Sequence[Array]) -> None:
+    """Raise what a task without labels raises on raw samples: before minutes of training, where it
+    learns nothing itself.
+    """
+    found = load(task)
+    if not found.needs_training:
+        found.judge()(plain(samples), plain(samples))
+
+
 def as_batches(decoded: Sequence[Array], samples: Sequence[Array]) -> list[Array]:
     """Decoded samples one by one -> batches as the originals come."""
     left = iter(decoded)

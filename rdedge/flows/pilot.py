@@ -25,11 +25,13 @@ import numpy as np
 from rdedge import canonical
 from rdedge.bundle.recipe import load_profile
 from rdedge.codec.encoder import Encoder
+from rdedge.data.builtin import has_labels
 from rdedge.data.files import write_file
 from rdedge.data.noise import noise_floor
 from rdedge.engine.safety import refuse_unsafe
 from rdedge.flows import pilot_bound, pilot_ledger, pilot_verdict, stages
 from rdedge.flows.bench import machine_name
+from rdedge.flows.coded import try_task
 from rdedge.flows.pilot_data import AS_IT_COMES, Gathered, Reading, gather
 from rdedge.flows.pilot_findings import (
     Results,
@@ -152,6 +154,8 @@ def _no_curve(gathered: Gathered) -> dict[str, Any]:
 def _worked(
     gathered: Gathered, options: Options, folder: Path, clock: Clock, tell: Tell
 ) -> tuple[dict[str, Any], dict[str, Array]]:
+    if options.task is not None and options.labels is None and not has_labels(gathered.data):
+        try_task(options.task, gathered.held_out)
     metric = options.metric or pilot_bound.DEFAULT_METRIC[gathered.spec.kind]
     scale = Scale.of(gathered.train, by_channel=gathered.spec.kind == "series")
     noise = pilot_bound.noise_mse(noise_floor(gathered.spec, gathered.train), scale)

@@ -255,8 +255,10 @@ def test_a_task_that_gives_no_number_ends_it_and_leaves_nothing(
     monkeypatch.chdir(tmp_path)
     plant.write_csv(tmp_path / "plant.csv", 60 * plant.WINDOW)
     options = Options(model="linear", minutes=0.02, task=f"{module}:task")
+    said: list[str] = []
     with pytest.raises(ConfigError, match=f"the task {module}:task"):
-        pilot("plant.csv", tmp_path / "out", options, PLANT)
+        pilot("plant.csv", tmp_path / "out", options, PLANT, tell=said.append)
+    assert not any("training" in one for one in said), "it is tried before minutes of training"
     assert not (tmp_path / "out").exists()
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".out")] == []
 
