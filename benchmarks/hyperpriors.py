@@ -1,11 +1,13 @@
 """CompressAI's factorised and mean-scale hyperprior models, in the minutes that rdedge may take.
 
     python benchmarks/hyperpriors.py [--data DIR] [--machine NAME] [--minutes M] [--only NETWORK]
+                                     [--set SET] [--keep DIR]
 
-Magnetic tiles, grey, split and flipped as `rdedge train` does for quality.py, in crops of 128 x 128
-pixels; whole held-out pictures to judge. Writes results/hyperpriors-MACHINE.csv, replacing the rows
-of the cases that ran. Minutes are of the processor, on one core. rdedge's own figures on the same
-split stand in the CSVs of contexts.py and quality.py, the classical codecs' in quality.py's.
+A set of pictures of quality.toml, grey, split and flipped as `rdedge train` does for quality.py, in
+crops of 128 x 128 pixels; whole held-out pictures to judge. Writes results/hyperpriors-MACHINE.csv,
+replacing the rows of the cases that ran. Minutes are of the processor, on one core. rdedge's own
+figures on the same split stand in the CSVs of contexts.py and quality.py, the classical codecs' in
+quality.py's.
 
 factorised: J. Balle et al., arXiv 1802.01436; mean-scale: D. Minnen et al., arXiv 1809.02736;
 both as compressai.models has them, one channel in place of three. Adam from 1e-3, falling as a
@@ -26,9 +28,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tomllib
 import torch
 from coding import machine_name
 from kept import replace_rows
+from quality import prepare
 from torch import Tensor, nn
 
 from rdedge.host.datasets import AS_IT_COMES, Parts, divide, held_out_apart, load
@@ -39,7 +43,6 @@ from rdedge.host.splits import Split
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 DATA = HERE.parents[1] / "shared/data"
-GROUP = r"(\d+)\.jpg$"
 FIELDS = (
     "case",
     "set",
@@ -59,14 +62,14 @@ FIELDS = (
     "version",
     "machine",
 )
-# name: (class, N, M); bound: the multiplier to start from, of squared errors of 0 to 255.
+# name: (class, N, M).
 NETWORKS = {
     "factorised-64-96": ("FactorizedPrior", 64, 96),
     "mean-scale-64-96": ("MeanScaleHyperprior", 64, 96),
     "factorised-128-192": ("FactorizedPrior", 128, 192),
     "mean-scale-128-192": ("MeanScaleHyperprior", 128, 192),
 }
-BOUNDS = {30.6: 0.005, 33.0: 0.011}
+BOUNDS = {"magtile": (30.6, 33.0), "deeppcb": (34.3,), "pictures": (33.0,)}
 _BATCH, _LEARNING_RATE, _LOOK = 4, 1e-3, 100
 # The share of training after which the multiplier moves.
 _AIMING = 0.4
@@ -78,10 +81,12 @@ def main() -> None:
     parser.add_argument("--machine", default=machine_name())
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--only", action="append", choices=NETWORKS, help="several times")
-    parser.add_argument("--bound", action="append", type=float, help="of 30.6 and 33.0")
+    parser.add_argument("--bound", action="append", type=float, help="a PSNR; several times")
+    parser.add_argument("--set", choices=BOUNDS, default="magtile")
+    parser.add_argument("--keep", type=Path, default=Path("quality-runs"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for bound in options.bound or BOUNDS:
+    for bound in options.bound or BOUNDS[options.set]:
         for name in options.only or NETWORKS:
             row = _row(name, bound, options)
             print(row, flush=True)
@@ -89,12 +94,16 @@ def main() -> None:
             replace_rows(path, FIELDS, row["case"], [row])
 
 
-def parts_of(data: Path) -> Parts:
+def parts_of(name: str, data: Path, keep: Path) -> Parts:
     """The split that train makes."""
-    dataset = load(data / "magtile/train", None, AS_IT_COMES, GROUP)
-    split = Split.of(dataset.count, 0, "image").between(dataset.starts)
-    apart = held_out_apart(data / "magtile/test", None, dataset, AS_IT_COMES)
-    return divide(dataset, split, apart, None)
+    one = tomllib.loads((HERE / "quality.toml").read_text())["sets"][name]
+    place = prepare(name, one, data, keep)
+    dataset = load(place["data"], None, AS_IT_COMES, place.get("group"))
+    apart, held = None, None
+    if "held_out_data" in place:
+        apart, held = held_out_apart(place["held_out_data"], None, dataset, AS_IT_COMES), 0
+    split = Split.of(dataset.count, held, "image")
+    return divide(dataset, split.between(dataset.starts) if dataset.starts else split, apart, None)
 
 
 def network(name: str) -> nn.Module:
@@ -112,15 +121,15 @@ def _row(name: str, bound: float, options: argparse.Namespace) -> dict[str, obje
     import compressai
 
     torch.manual_seed(0)
-    parts, net = parts_of(options.data), network(name)
+    parts, net = parts_of(options.set, options.data, options.keep), network(name)
     began = time.process_time()
     steps = _fit(net, parts, bound, options.minutes * 60.0)
     seconds = time.process_time() - began
     found = judge(net, parts.held_out)
     encoder, decoder = macs_per_pixel(net)
     return {
-        "case": f"magtile-{bound:g}-{name}-{options.minutes:g}",
-        "set": "magtile",
+        "case": f"{options.set}-{bound:g}-{name}-{options.minutes:g}",
+        "set": options.set,
         "codec": f"compressai {name}",
         "bound": bound,
         "psnr": f"{found['psnr']:.3f}",
@@ -143,7 +152,9 @@ def _fit(net: nn.Module, parts: Parts, bound: float, seconds: float) -> int:
     """Train for so many seconds of processor time. Returns the steps taken."""
     feed = Feed(parts.train, parts.spec, TrainingOptions(epochs=1), 128, torch.device("cpu"))
     chance = torch.Generator().manual_seed(0)
-    target, multiplier = 255.0**2 / 10 ** (bound / 10), BOUNDS[bound]
+    target = 255.0**2 / 10 ** (bound / 10)
+    # To start from, of squared errors of 0 to 255: what magnetic tiles take at 30.6 and 33 dB.
+    multiplier = 0.005 * 2.0 ** ((bound - 30.6) / 2.1)
     aims = [_padded(x[:, :256, :256]) for x in parts.validation[:: len(parts.validation) // 12 + 1]]
     # The quantiles of the bottleneck are found by bisection in the end, not by descent.
     weights = [p for n, p in net.named_parameters() if not n.endswith(".quantiles")]

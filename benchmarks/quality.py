@@ -65,7 +65,7 @@ def main() -> None:
         if options.only and name not in options.only:
             continue
         try:
-            place = _prepare(name, one, options.data, options.keep)
+            place = prepare(name, one, options.data, options.keep)
         except (OSError, ImportError) as error:
             print(f"{name}: left out, {error}", file=sys.stderr)
             continue
@@ -79,7 +79,7 @@ def main() -> None:
         print(f"{name}: {len(rows)} rows", flush=True)
 
 
-def _prepare(name: str, one: dict, data: Path, keep: Path) -> dict[str, str]:
+def prepare(name: str, one: dict, data: Path, keep: Path) -> dict[str, str]:
     """The files of a set, as arguments of train; made where they are not files already."""
     folder = keep / name
     folder.mkdir(parents=True, exist_ok=True)
