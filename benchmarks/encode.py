@@ -116,14 +116,14 @@ def _row(
     flat = symbols.reshape(-1)
     codec, grid = encoder.symbol_codec, encoder.manifest.grid(x.shape[1:])
     coder, index = codec.coder, None
-    if not codec.fixed:
+    if not codec.way.fixed:
         # What the coder is given: classes, then symbols, and the table of each.
         planes = symbols.reshape(-1, *grid, codec.latents).copy()
-        planes = predict(planes, codec.predicted)
-        classes = codec.selector.choose(planes.reshape(-1))
+        planes = predict(planes, codec.way.predicted)
+        classes = codec.way.selector.choose(planes.reshape(-1))
         rows = flat.size // codec.latents
-        selectors = np.tile(codec.selector.selection.selectors, rows)
-        index = np.concatenate([selectors, codec.selector.index(classes, rows)])
+        selectors = np.tile(codec.way.selector.selection.selectors, rows)
+        index = np.concatenate([selectors, codec.way.selector.index(classes, rows)])
         flat = np.concatenate([classes, planes.reshape(-1)])
     packet = encoder.encode(x)
     parity = np.array_equal(codec.unpack(read_packet(packet)[0], grid), symbols)

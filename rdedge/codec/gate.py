@@ -96,7 +96,7 @@ class Gate:
                 do="export it again with this version, whose recipes name one",
             )
         # A palette has one level, and pixels that were changed for their bits.
-        palette = encoder.symbol_codec.palette is not None
+        palette = encoder.bundle.palette is not None
         self._changed = palette and encoder.manifest.rate_weight > 0
         steps = [level.step for level in encoder.manifest.levels]
         # Levels from the coarsest to the finest; rank r is level order[r].
@@ -166,7 +166,7 @@ class Gate:
         if held.any():
             codec, symbols = self.encoder.symbol_codec, batch.symbols[held]
             batch.bits[held] = codec.bits(symbols, batch.grid, alone=True)
-            if codec.linked and n > 1:
+            if codec.way.linked and n > 1:
                 batch.saved[held] = batch.bits[held] - codec.bits(symbols, batch.grid)
             self._start = int(np.median(batch.ranks[held]))
         if n == 1 and held.all():

@@ -295,11 +295,11 @@ def with_classes(encoder: Encoder, x: np.ndarray, place: int, value: int) -> byt
     """A packet that is sound, but for one class."""
     codec = encoder.symbol_codec
     symbols = encoder.symbols(x).reshape(-1)
-    classes = codec.selector.choose(symbols)
+    classes = codec.way.selector.choose(symbols)
     index = np.concatenate(
         [
-            np.tile(codec.selector.selection.selectors, len(x)),
-            codec.selector.index(classes, len(x)),
+            np.tile(codec.way.selector.selection.selectors, len(x)),
+            codec.way.selector.index(classes, len(x)),
         ]
     )
     classes[place] = value
@@ -318,7 +318,7 @@ def test_a_class_that_is_none_is_refused(
     if coder == "c" and native.library() is None:
         pytest.skip("no C library")
     decoder = Decoder(series_bundle, coder=coder)  # type: ignore[arg-type]
-    choices = encoder.symbol_codec.selector.choices
+    choices = encoder.symbol_codec.way.selector.choices
     sound = with_classes(encoder, whole[:3], 0, int(decoded_class(encoder, whole[:3])))
     assert sound == encoder.encode(whole[:3])
     for place in (0, choices, 3 * choices - 1):
@@ -327,7 +327,7 @@ def test_a_class_that_is_none_is_refused(
 
 
 def decoded_class(encoder: Encoder, x: np.ndarray) -> int:
-    return int(encoder.symbol_codec.selector.choose(encoder.symbols(x).reshape(-1))[0])
+    return int(encoder.symbol_codec.way.selector.choose(encoder.symbols(x).reshape(-1))[0])
 
 
 @pytest.mark.parametrize("claimed", [1, 2, 4, 5, 1000, 1 << 15, 1 << 24])
