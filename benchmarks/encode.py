@@ -119,7 +119,7 @@ def _row(
     if not codec.way.fixed:
         # What the coder is given: classes, then symbols, and the table of each.
         planes = symbols.reshape(-1, *grid, codec.latents).copy()
-        planes = predict(planes, codec.way.predicted)
+        planes = predict(planes, encoder.bundle.selection.predicted)
         classes = codec.way.selector.choose(planes.reshape(-1))
         rows = flat.size // codec.latents
         selectors = np.tile(codec.way.selector.selection.selectors, rows)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rdedge.bundle.bundle import Bundle
-from rdedge.codec.ways import ByClasses, ByContexts, ByCounts, ByPalette, Lowers, Way
+from rdedge.codec.ways import ByClasses, ByContexts, ByCounts, ByPalette, Way
 from rdedge.coding import quantiser, trellis
 from rdedge.coding.context import Contexts
 from rdedge.coding.context_model import ContextModel
@@ -62,22 +62,17 @@ class SymbolCodec:
         if index is None:
             index = selection.selectors if len(selection.selectors) else _NO_CLASSES
         self.coder = Coder(tables, index, backend)
-        self.way: Way
-        self.lowers: Lowers | None = None
-        classes = ByClasses(selection, tables, self.coder, self.numpy)
+        # Whatever chooses in the end, a selection whose tables are not there is refused.
+        self.way: Way = ByClasses(selection, tables, self.coder, self.numpy)
         if palette is not None:
             model = PaletteModel(palette, tables, numpy=self.numpy)
-            self.way = self.lowers = ByPalette(model, self.coder)
+            self.way = ByPalette(model, self.coder)
         elif counts is not None:
             self.way = ByCounts(CountsModel(counts, tables, self.latents, self.numpy), self.coder)
         elif contexts is not None:
             moving = None if trellis is None else Moving(trellis, self.free)
             network = ContextModel(contexts, index, tables, self.numpy, moving)
-            self.way = self.lowers = ByContexts(
-                network, self.coder, selection, self.kinds, self.free
-            )
-        else:
-            self.way = classes
+            self.way = ByContexts(network, self.coder, selection, self.kinds, self.free)
 
     @staticmethod
     def of(bundle: Bundle, backend: Backend | None = None) -> SymbolCodec:
@@ -140,8 +135,8 @@ class SymbolCodec:
         of that shape. weight: of a bit, in squared steps. Raises ValueRangeError of a trellis. Or
         pixels, changed (PaletteModel.change).
         """
-        assert self.lowers is not None
-        return self.lowers.lower(symbols, scaled, weight, grid)
+        assert isinstance(self.way, ByContexts | ByPalette)
+        return self.way.lower(symbols, scaled, weight, grid)
 
     def values(self, symbols: Array, step: float) -> Array:
         """What the decoder's graph is fed with for symbols (..., L) int32 at this step, float32.

@@ -6,6 +6,7 @@ One way for each codec; SymbolCodec has the packet around it.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -46,11 +47,27 @@ class Way(Protocol):
         """symbols: (N, rows * L) -> what each of N samples costs by the tables, (N,) float64."""
 
 
-class Lowers(Way, Protocol):
-    """A way that knows what a symbol costs before others are known."""
+@dataclass(frozen=True)
+class Neighbours:
+    """The latents of a selection that are predicted from their neighbours in a grid, in place;
+    none of samples of one row.
+    """
 
-    def lower(self, symbols: Array, scaled: Array, weight: float, grid: tuple[int, ...]) -> Array:
-        """As SymbolCodec.lower."""
+    selection: Selection
+    numpy: bool
+
+    def predict(self, symbols: Array, grid: tuple[int, ...]) -> None:
+        if self.there(grid):
+            rows = symbols.reshape(-1, *grid, self.selection.latents)
+            predict(rows, self.selection.predicted, self.numpy)
+
+    def restore(self, symbols: Array, grid: tuple[int, ...]) -> None:
+        if self.there(grid):
+            rows = symbols.reshape(-1, *grid, self.selection.latents)
+            restore(rows, self.selection.predicted, self.numpy)
+
+    def there(self, grid: tuple[int, ...]) -> bool:
+        return bool(grid) and self.selection.predicted.size > 0
 
 
 class ByClasses:
@@ -59,22 +76,20 @@ class ByClasses:
     linked = False
 
     def __init__(self, selection: Selection, tables: Tables, coder: Coder, numpy: bool) -> None:
-        self.coder, self.numpy = coder, numpy
-        self.latents, self.predicted = selection.latents, selection.predicted
+        self.coder, self.latents = coder, selection.latents
+        self.neighbours = Neighbours(selection, numpy)
         self.selector = Selector(selection, tables, numpy=numpy)
         self.fixed = selection.fixed is not None
 
     def select(self, symbols: Array, grid: tuple[int, ...]) -> tuple[Array, Array | None]:
         rows = symbols.size // self.latents
         choices = 0 if self.fixed else rows * self.selector.choices
-        predicted = grid and self.predicted.size
-        if self.fixed and not predicted:
+        if self.fixed and not self.neighbours.there(grid):
             return symbols, None
         every = np.empty(choices + symbols.size, np.int32)
         latents = every[choices:]
         latents[:] = symbols
-        if predicted:
-            predict(latents.reshape(-1, *grid, self.latents), self.predicted, self.numpy)
+        self.neighbours.predict(latents, grid)
         if self.fixed:
             return every, None
         index = np.empty(every.size, np.uint16)
@@ -101,7 +116,8 @@ class ByClasses:
                 count,
                 rows * self.selector.least,
             )[choices:]
-        return restored(symbols, grid, self.latents, self.predicted, self.numpy)
+        self.neighbours.restore(symbols, grid)
+        return symbols
 
     def bits(self, symbols: Array, grid: tuple[int, ...], alone: bool) -> Array:
         every, index = self.select(symbols.reshape(-1), grid)
@@ -122,7 +138,7 @@ class ByContexts:
         self, model: ContextModel, coder: Coder, selection: Selection, kinds: Array, free: Array
     ) -> None:
         self.model, self.coder = model, coder
-        self.latents, self.predicted = selection.latents, selection.predicted
+        self.latents, self.neighbours = selection.latents, Neighbours(selection, model.numpy)
         self.kinds, self.free = kinds, free
         # The last symbols that were lowered, their grid, and how they are coded.
         self._lowered: tuple[Array, tuple[int, ...], Array, Array] | None = None
@@ -144,9 +160,9 @@ class ByContexts:
         self, symbols: Array, grid: tuple[int, ...], alone: bool = False
     ) -> tuple[Array, Rows]:
         """Symbols as contexts see them: predicted, and in the order in which they are coded."""
-        if grid and self.predicted.size:
+        if self.neighbours.there(grid):
             symbols = symbols.copy()
-            predict(symbols.reshape(-1, *grid, self.latents), self.predicted, self.model.numpy)
+            self.neighbours.predict(symbols, grid)
         rows = self._rows(symbols.size // (self.latents * math.prod(grid)), grid, alone)
         return rows.to_coded(symbols, self.latents), rows
 
@@ -165,7 +181,7 @@ class ByContexts:
         in_order = rows.to_coded(np.ascontiguousarray(scaled, np.float32), self.latents)
         coded, index = self.model.lower(ordered, in_order, self.free, weight, rows)
         found = rows.to_natural(ordered, self.latents)
-        found = restored(found, grid, self.latents, self.predicted, self.model.numpy)
+        self.neighbours.restore(found, grid)
         # What is lowered is mostly packed next.
         self._lowered = (found.copy(), grid, coded, index)
         return found
@@ -180,7 +196,8 @@ class ByContexts:
         rows_of = self._rows(samples, grid)
         coded = self.model.decode(self.coder, latents, escapes, lanes, rows_of)
         symbols = rows_of.to_natural(coded, self.latents)
-        return restored(symbols, grid, self.latents, self.predicted, self.model.numpy)
+        self.neighbours.restore(symbols, grid)
+        return symbols
 
     def bits(self, symbols: Array, grid: tuple[int, ...], alone: bool) -> Array:
         flat = symbols.reshape(-1)
@@ -238,12 +255,3 @@ class ByPalette:
         costs = self.model.costs(symbols.reshape(-1), self.model.size(grid))
         total: Array = costs.reshape(len(symbols), -1).sum(axis=1) * _BITS
         return total
-
-
-def restored(
-    symbols: Array, grid: tuple[int, ...], latents: int, predicted: Array, numpy: bool
-) -> Array:
-    """Symbols whose predicted latents are put back in place; those of one row have none."""
-    if grid and predicted.size:
-        restore(symbols.reshape(-1, *grid, latents), predicted, numpy)
-    return symbols
